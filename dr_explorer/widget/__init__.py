@@ -1,0 +1,1 @@
+"""The live view: the only rooms that know a notebook."""
