@@ -21,12 +21,32 @@ From the page to the kernel
 ``ack``      ``{v, type, page, seq}``: the message ``seq`` was drawn.
 ``command``  ``{v, type, page, id, name, args}``: see `COMMANDS`.
 
-The selection is a synced trait (small, restorable, settable from Python), not a command.
+Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` counts messages)
+------------------------------------------------------------------------------------------------
+``meta``   model: str, device: str, layer: str, layers: [{name, type, shape, cut, suggested}], targets: [str],
+           channels: int, positions: int (0 where the layer has none), segments: [{name, start, stop}],
+           l2_range: [low, high], rule: str
+``frame``  state, message: str | null, l2, step_size, n_restarts, rule, target: int (the class in detail),
+           other: int | null, restart: int (the trial whose map is shown), rate: float (trial-steps a second),
+           eta: float | null (s), elapsed: float (s), map_scale: float, step: int (engine steps),
+           counts: {trials, waiting, running, converged, exhausted, diverged}
+``tree``   metric: str
+``pairs``  target: int
+``pair``   target: int, pair: [i, j], logic: str, confidence: float, words: str, agree: [n, of],
+           groups: [[channel], [channel]], tables: [{label, basin: int | null, nonlinearity, low, high}]
+
+Traits
+------
+``selection``  ``{target, other, channel, pair: [i, j], clade: [target], restart}``, each an index or null: small,
+               restorable and settable from Python, so a trait and not a command.
+``snapshot``   bytes for a notebook reopened without a kernel: `pack` of the last meta, frame, tree and pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,18 +73,30 @@ WAITING, RUNNING, CONVERGED, EXHAUSTED, DIVERGED, STOPPED = range(6)
 #: class, K channels, W positions, P trace points, M listed channels. ``?`` marks one that may be missing.
 ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
     "meta": {
-        "logos?": ("float32", "K,4,width", "position probabilities of first-layer channels, ACGT; NaN where none"),
+        "logos?": (
+            "float32",
+            "K,4,width",
+            "position probabilities of first-layer channels, ACGT; NaN where none",
+        ),
     },
     "frame": {
         "class_finished": ("uint16", "C", "restarts finished, of n_restarts"),
-        "class_progress": ("float32", "C", "0 to 1, how far the class's restarts are on the way to their end"),
+        "class_progress": (
+            "float32",
+            "C",
+            "0 to 1, how far the class's restarts are on the way to their end",
+        ),
         "class_best": ("float32", "C", "best objective so far, logits; NaN where none"),
         "status": ("uint8", "T", "state of each restart, see WAITING..STOPPED"),
         "steps": ("uint32", "T", "gradient evaluations of each restart"),
         "objective": ("float32", "T", "S - l2 |H|^2 of each restart, logits; NaN before the first step"),
         "score": ("float32", "T", "S of each restart, logits"),
         "basin": ("uint8", "T", "0 not known yet, else 1, 2, ... in order of the best objective"),
-        "trace_step": ("float32", "T,P", "abscissa of the convergence lines, steps; NaN where a line has ended"),
+        "trace_step": (
+            "float32",
+            "T,P",
+            "abscissa of the convergence lines, steps; NaN where a line has ended",
+        ),
         "trace_objective": ("float32", "T,P", "objective there, logits"),
         "fiv": ("float32", "T,K", "feature importance vector of each restart; NaN where none"),
         "ofiv": ("float32", "K", "overall feature importance of the selected class"),
@@ -79,12 +111,20 @@ ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
     "tree": {
         "linkage": ("float32", "C-1,4", "scipy's linkage rows: left, right, height, size"),
         "order": ("uint32", "C", "class indices, top to bottom"),
-        "support": ("float32", "C-1", "share of bootstrap resamplings that have this branch; NaN with one restart"),
+        "support": (
+            "float32",
+            "C-1",
+            "share of bootstrap resamplings that have this branch; NaN with one restart",
+        ),
         "similarity": ("uint8", "C,C", "(byte - 128) / 127, in the network's order; 0 where undefined"),
     },
     "pairs": {
         "channels": ("uint32", "M", "the channels compared, most important first"),
-        "nonlinearity": ("float32", "M,M", "S(i,j) - S(i) - S(j) + S(none), logits; NaN where not computed yet"),
+        "nonlinearity": (
+            "float32",
+            "M,M",
+            "S(i,j) - S(i) - S(j) + S(none), logits; NaN where not computed yet",
+        ),
     },
     "pair": {
         "corners": ("float32", "B,2,2", "mean logit with [i off/on][j off/on], one table a basin or reading"),
@@ -108,7 +148,9 @@ def encode(message: Message) -> tuple[dict[str, Any], list[bytes]]:
     for name, array in message.arrays.items():
         spec = table.get(name) or table.get(f"{name}?")
         if spec is None:
-            raise KeyError(f"a {message.header.get('type')!r} message has no array {name!r}; it has {sorted(table)}")
+            raise KeyError(
+                f"a {message.header.get('type')!r} message has no array {name!r}; it has {sorted(table)}"
+            )
         array = np.ascontiguousarray(array, dtype=spec[0])
         listing.append({"name": name, "dtype": spec[0], "shape": list(array.shape)})
         buffers.append(array.tobytes())
@@ -124,3 +166,35 @@ def decode(header: Mapping[str, Any], buffers: list[Any]) -> Message:
         for spec, buffer in zip(header["arrays"], buffers, strict=True)
     }
     return Message({k: v for k, v in header.items() if k not in ("v", "arrays")}, arrays)
+
+
+def pack(messages: Iterable[Message]) -> bytes:
+    """Several messages as one block of bytes, for the ``snapshot`` trait and the stand-alone page.
+
+    Layout: uint32 (little-endian) length of a JSON list ``[{header, lengths}]``, the JSON, then every buffer,
+    each starting at a multiple of 8 bytes so that the page can view it in place.
+    """
+    listing, blocks = [], []
+    for message in messages:
+        header, buffers = encode(message)
+        listing.append({"header": header, "lengths": [len(b) for b in buffers]})
+        blocks.extend(buffers)
+    text = json.dumps(listing, allow_nan=False).encode()
+    out = bytearray(struct.pack("<I", len(text)) + text)
+    for block in blocks:
+        out += bytes(-len(out) % 8) + block
+    return bytes(out)
+
+
+def unpack(data: bytes) -> list[Message]:
+    """The messages that `pack` wrote."""
+    (length,) = struct.unpack_from("<I", data)
+    at, messages = 4 + length, []
+    for entry in json.loads(data[4:at]):
+        buffers = []
+        for size in entry["lengths"]:
+            at += -at % 8
+            buffers.append(data[at : at + size])
+            at += size
+        messages.append(decode(entry["header"], buffers))
+    return messages
