@@ -148,9 +148,7 @@ def encode(message: Message) -> tuple[dict[str, Any], list[bytes]]:
     for name, array in message.arrays.items():
         spec = table.get(name) or table.get(f"{name}?")
         if spec is None:
-            raise KeyError(
-                f"a {message.header.get('type')!r} message has no array {name!r}; it has {sorted(table)}"
-            )
+            raise KeyError(f"a {message.header.get('type')!r} message has no array {name!r}; it has {sorted(table)}")
         array = np.ascontiguousarray(array, dtype=spec[0])
         listing.append({"name": name, "dtype": spec[0], "shape": list(array.shape)})
         buffers.append(array.tobytes())
