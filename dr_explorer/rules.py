@@ -18,8 +18,8 @@ State = dict[str, Tensor]
 class Rule(ABC):
     """One way to climb, batched over slots.
 
-    Every state has ``x`` (n, D) the next point to evaluate; ``score`` and ``objective`` (n,) of the answer so far and
-    ``best_score`` (n,), in logits; ``steps`` (n,) evaluations done; ``done`` (n,) and, telling why, ``diverged`` and
+    Every state has ``x`` (n, D) the next point to evaluate; ``score`` and ``objective`` (n,) of the answer so far, in
+    logits; ``steps`` (n,) evaluations done; ``done`` (n,) and, telling why, ``diverged`` and
     ``exhausted`` (n,). Updates are free of host synchronisation: no ``.item()``, no branch on a tensor's value.
     """
 
@@ -38,7 +38,6 @@ class Rule(ABC):
             "x": maps.clone(),
             "score": nan.clone(),
             "objective": nan.clone(),
-            "best_score": maps.new_full((n,), -torch.inf),
             "steps": torch.zeros(n, dtype=torch.int64, device=maps.device),
             "done": off.clone(),
             "diverged": off.clone(),
@@ -59,6 +58,10 @@ class Rule(ABC):
     def answer(self, state: State) -> Tensor:
         """The maps (n, D) that are each trial's answer so far."""
         return state["h"]
+
+    def run_score(self, state: State) -> Tensor:
+        """The logits (n,) by which the trials are compared and weighted."""
+        return state["score"]
 
     def reweigh(self, state: State) -> None:
         """Take up trials again after ``l2`` has changed: nobody is done, bests count anew."""
@@ -94,7 +97,8 @@ class Authors(Rule):
 
     def begin(self, maps: Tensor) -> State:
         state = super().begin(maps)
-        state["best_objective"] = torch.full_like(state["best_score"], -torch.inf)
+        state["best_score"] = torch.full_like(state["score"], -torch.inf)
+        state["best_objective"] = state["best_score"].clone()
         state["stalled"] = torch.zeros_like(state["steps"])
         return state
 
@@ -126,6 +130,9 @@ class Authors(Rule):
 
     def answer(self, state: State) -> Tensor:
         return state["x"]
+
+    def run_score(self, state: State) -> Tensor:
+        return state["best_score"]
 
     def reweigh(self, state: State) -> None:
         super().reweigh(state)
