@@ -1,0 +1,45 @@
+"""Fixtures of the browser tests: one JupyterLab for all of them, a fresh notebook for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e.lab import Lab, Notebook
+
+
+@pytest.fixture(scope="session")
+def lab(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(browser, tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Remember how the test itself went, for the fixture that takes a picture of a failure."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed
+    return report
+
+
+@pytest.fixture
+def open_notebook(lab: Lab, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    """Call it with the sources of code cells: a page with that notebook, ready to run.
+
+    A console error in any of the pages fails the test; a failed test leaves a picture of each page.
+    """
+    opened: list[Notebook] = []
+
+    def open_(*cells: str, **page_options: object) -> Notebook:
+        opened.append(lab.open(*cells, **page_options))
+        return opened[-1]
+
+    yield open_
+    failed = getattr(request.node, "failed", True)
+    for number, notebook in enumerate(opened):
+        if failed:
+            notebook.page.screenshot(path=artefacts / f"failed-{request.node.name}-{number}.png")
+        notebook.close()
+    assert [error for notebook in opened for error in notebook.errors] == []

@@ -1,0 +1,255 @@
+"""A real JupyterLab for the browser tests: a server of its own, kernels of this Python, notebooks made on the spot.
+
+Nothing here waits for time: a notebook is ready when its document, session and kernel say so, a cell when its
+execution ends, a picture when its selector is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+KERNEL = "this-python"
+
+#: JupyterLab's own noise, which says nothing about the page under test.
+NOT_OURS = (r"/api/settings", r"/lab/api/translations", r"favicon", r"translation bundles?")
+
+#: A server that has not answered after this long is not going to; a loaded two-core machine needs about 15 s.
+START_SECONDS = 120
+
+#: Settings of the private user: no news, no update checks, no saving or hiding of cells behind the test's back.
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+
+#: In the page, from its first line on: when each explorer's data attributes changed, and to what.
+RECORD_CHANGES = """
+window.changes = [];
+new MutationObserver(list => {
+  const at = Date.now() / 1000;
+  for (const {target, attributeName} of list)
+    if (target.matches?.('.dr-explorer'))
+      window.changes.push({at, name: attributeName, value: target.getAttribute(attributeName),
+        view: [...document.querySelectorAll('.dr-explorer')].indexOf(target)});
+}).observe(document, {subtree: true, attributes: true,
+  attributeFilter: ['data-state', 'data-run', 'data-frames']});
+"""
+
+#: In the page: the open notebook's panel (undefined until JupyterLab has made it).
+PANEL = "[...window.jupyterapp?.shell.widgets('main') ?? []].find(w => w.content?.widgets && w.sessionContext)"
+
+#: In the page: run one cell; the promise is kept when its execution has ended.
+RUN_CELL = f"""cell => {{
+  const {{content}} = {PANEL};
+  content.activeCellIndex = cell;
+  content.deselectAll();
+  return window.jupyterapp.commands.execute('notebook:run-cell').then(() => undefined);
+}}"""
+
+
+class Lab:
+    """One JupyterLab server, with its configuration, kernels and notebooks in a folder of its own."""
+
+    def __init__(self, browser: Any, folder: Path):
+        self.browser = browser
+        self.folder = folder
+        self.notebooks = folder / "notebooks"
+        self.log = folder / "server.log"
+        self.token = secrets.token_hex(16)
+
+    def __enter__(self) -> Lab:
+        self._write_private_files()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            f"--port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.notebooks}",
+            f"--IdentityProvider.token={self.token}",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.news_url=",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+        ]
+        with self.log.open("wb") as log:
+            self.process = psutil.Popen(
+                command, cwd=self.notebooks, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the server and every kernel it started, also those that do not answer."""
+        if not self.process.is_running():
+            return
+        family = [*self.process.children(recursive=True), self.process]
+        self.process.terminate()
+        _, left = psutil.wait_procs(family, timeout=10)
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=5)
+
+    def open(self, *cells: str, **page_options: Any) -> Notebook:
+        """A page with a new notebook of these code cells, ready to run. Close it when done."""
+        name = f"{secrets.token_hex(4)}.ipynb"
+        (self.notebooks / name).write_text(json.dumps(notebook_of(*cells)))
+        return self.open_file(name, **page_options)
+
+    def open_file(self, name: str, **page_options: Any) -> Notebook:
+        """A page with a notebook that is in `notebooks` already."""
+        page = self.browser.new_context(viewport={"width": 1400, "height": 1100}, **page_options).new_page()
+        notebook = Notebook(self, page)
+        page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}", wait_until="domcontentloaded")
+        notebook.wait_ready()
+        return notebook
+
+    def request(self, method: str, path: str) -> Any:
+        """The server's REST interface, for what a page cannot do: list and end kernels."""
+        request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
+        request.add_header("Authorization", f"token {self.token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+        private = {
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "runtime",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+            "IPYTHONDIR": "ipython",
+        }
+        return {**inherited, **{name: str(self.folder / below) for name, below in private.items()}}
+
+    def _write_private_files(self) -> None:
+        self.notebooks.mkdir(parents=True)
+        kernel = self.folder / "data" / "kernels" / KERNEL / "kernel.json"
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        write_json(kernel, {"argv": argv, "display_name": "This Python", "language": "python"})
+        for plugin, settings in SETTINGS.items():
+            write_json(self.folder / "settings" / f"{plugin}.jupyterlab-settings", settings)
+
+    def _wait_until_it_answers(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                self.request("GET", "status")
+                return
+            with contextlib.suppress(psutil.TimeoutExpired):
+                self.process.wait(timeout=0.1)
+                break  # it ended by itself
+        raise RuntimeError(f"JupyterLab did not start; its log ends:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+
+class Notebook:
+    """One notebook in one page."""
+
+    def __init__(self, lab: Lab, page: Any):
+        self.lab = lab
+        self.page = page
+        self.errors: list[str] = []  # what the console complained about, JupyterLab's own noise left out
+        page.add_init_script(RECORD_CHANGES)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+        page.on("crash", lambda _: self.errors.append("the page crashed"))
+
+    def _heard(self, message: Any) -> None:
+        text = f"{message.text} {(message.location or {}).get('url', '')}"
+        if message.type == "error" and not any(re.search(noise, text) for noise in NOT_OURS):
+            self.errors.append(text)
+
+    def wait_ready(self) -> None:
+        """Until the document is loaded, its session is there and its kernel has answered."""
+        self.page.wait_for_function(f"() => {PANEL}", timeout=60_000)
+        self.page.evaluate(
+            f"""async () => {{
+              const panel = {PANEL};
+              await panel.context.ready;
+              await panel.sessionContext.ready;
+              await panel.sessionContext.session.kernel.info;
+            }}"""
+        )
+
+    def start(self, cell: int) -> None:
+        """Run a cell and do not wait for its end."""
+        self.page.evaluate(f"cell => {{ ({RUN_CELL})(cell); }}", cell)
+
+    def run(self, cell: int) -> str:
+        """Run a cell to its end; what it printed. An exception in it is raised here, with its traceback."""
+        self.page.evaluate(RUN_CELL, cell)
+        return self.printed(cell)
+
+    def printed(self, cell: int) -> str:
+        """What a cell has printed so far."""
+        outputs = self.page.evaluate(f"cell => {PANEL}.content.widgets[cell].model.outputs.toJSON()", cell)
+        for output in outputs:
+            if output["output_type"] == "error":
+                raise RuntimeError(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output["traceback"])))
+        return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
+
+    def save(self) -> None:
+        """Save the notebook, as Ctrl+S does."""
+        self.page.evaluate(f"() => {PANEL}.context.save()")
+
+    def reload(self) -> None:
+        """Save and reload the page; its kernel goes on."""
+        self.save()
+        self.page.reload(wait_until="domcontentloaded")
+        self.wait_ready()
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme: ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
+        self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+        wanted = "false" if name.endswith("Dark") else "true"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+    def changes(self, name: str, view: int = 0) -> list[tuple[float, str]]:
+        """When (Unix time, s) a data attribute of the page's n-th explorer changed, and to what."""
+        everything = self.page.evaluate("() => window.changes")
+        return [(c["at"], c["value"]) for c in everything if c["name"] == f"data-{name}" and c["view"] == view]
+
+    def close(self) -> None:
+        """Close the page and end its kernel."""
+        self.page.context.close()
+        for session in self.lab.request("GET", "sessions"):
+            self.lab.request("DELETE", f"sessions/{session['id']}")
+
+
+def notebook_of(*cells: str) -> dict[str, Any]:
+    """A notebook (nbformat 4) of these code cells, without outputs."""
+    blank = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": KERNEL, "display_name": "This Python", "language": "python"}},
+        "cells": [{**blank, "id": f"cell-{index}", "source": source} for index, source in enumerate(cells)],
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
