@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from dr_explorer.tail import Tail
 from torch import Tensor
 
 from dr_explorer import rules
+from dr_explorer.tail import Tail
 from dr_explorer.trace import Traces
 
 #: The states of a trial. The order is part of the wire and of saved files.
@@ -194,6 +194,10 @@ class Ascent:
                 maps[target] = found
         return maps
 
+    def end_maps(self) -> np.ndarray | None:
+        """Every trial's end point (C, T, K, W) or (C, T, K), NaN where there is none yet; None where not kept."""
+        return None if self._ends is None else self._ends.copy()
+
     def best_restart(self) -> np.ndarray:
         """(C,) the finished restart with the best objective, -1 where none has finished."""
         finished = np.isin(self.status, (CONVERGED, EXHAUSTED, STOPPED)) & np.isfinite(self.objective)
@@ -262,6 +266,21 @@ class Ascent:
         self.traces.grow(self.n_targets, total)
         if self._ends is not None:
             self._ends = _grown(self._ends, 1, total, np.nan)
+
+    def set_restarts(self, n: int) -> None:
+        """Exactly ``n`` restarts a class: more are added, or the last ones dropped with what they found."""
+        _check(n >= 1, "n", n, "at least 1")
+        if n >= self.n_restarts:
+            if n > self.n_restarts:
+                self.add_restarts(n - self.n_restarts)
+            return
+        self._keep_slots(np.flatnonzero(self._slot[1] < n))
+        self._parked = {(c, r): state for (c, r), state in self._parked.items() if r < n}
+        for name in ("status", "steps", "score", "objective", "fiv", "_warm"):
+            setattr(self, name, getattr(self, name)[:, :n].copy())
+        self.traces.load(self.traces.objective[:, :n])
+        if self._ends is not None:
+            self._ends = self._ends[:, :n].copy()
 
     def add_targets(self, targets: Sequence[int]) -> None:
         """More classes, by output column; they wait, the old ones stay as they are."""

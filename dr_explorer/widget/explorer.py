@@ -1,0 +1,356 @@
+"""Explorer: the widget. It holds small restorable traits and public methods, and hands everything on to its session."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+import weakref
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+
+from dr_explorer import motifs as channel_motifs
+from dr_explorer.ascent import Ascent
+from dr_explorer.resolution import Resolution, checked_names, position_of, resolve, target_columns
+from dr_explorer.tail import Tail, list_layers
+from dr_explorer.widget import frames
+from dr_explorer.widget.protocol import COMMANDS, Message, pack
+from dr_explorer.widget.recorded import Recorded
+from dr_explorer.widget.session import NO_SELECTION, Plan, Session
+
+STATIC = Path(__file__).parent / "static"
+#: Arguments of `resolve` that belong to the cut rather than to the ascent, or that make no sense in a view.
+NOT_OF_THE_ASCENT = {
+    "model", "layer", "example_input", "targets", "target_names", "output", "device", "client", "verbose",
+}  # fmt: skip
+
+
+class Explorer(anywidget.AnyWidget):
+    """See live what a trained network has learned at one layer.
+
+    Parameters
+    ----------
+    model : the trained network; it is not touched.
+    layer : dotted name of the module whose output is the feature map, or the module; None takes the suggested one.
+    example_input : tensor (N, 4, L), or a tuple of the model's inputs.
+    targets, target_names, output, device, n_restarts, l2, rule, init, random_state, ... : as for `dr_explorer.resolve`.
+    name : what the view calls the network; default the name of its class.
+
+    Examples
+    --------
+    >>> explorer = dr.Explorer(model, example_input=torch.zeros(1, 4, 1000), target_names=tissues)
+    >>> explorer.run()  # as the last line of a cell this shows the view
+
+    Raises
+    ------
+    TypeError, ValueError
+        For bad input, before anything runs.
+    """
+
+    _esm = STATIC / "index.js"
+    _css = STATIC / "index.css"
+
+    #: What is selected in every view: indices of ``target``, ``other`` (the compared class), ``channel``, ``pair``
+    #: (two channels), ``clade`` (classes) and ``restart``, or None. Set it with `select`; observe it as any trait.
+    selection = traitlets.Dict().tag(sync=True)
+    #: What a notebook opened without a kernel shows; empty until a run has come to rest.
+    snapshot = traitlets.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        layer: str | torch.nn.Module | None = None,
+        *,
+        example_input: torch.Tensor | tuple[torch.Tensor, ...],
+        name: str | None = None,
+        **resolve_arguments: Any,
+    ) -> None:
+        cut, settings = _sorted_arguments(resolve_arguments)
+        tail = Tail(model, layer, example_input=example_input, output=cut.get("output"), device=cut.get("device"))
+        names = checked_names(cut.get("target_names"), tail.n_targets)
+        columns = target_columns(cut.get("targets"), names)
+        Ascent(
+            tail, targets=columns, **{**settings, "l2": settings.get("l2") or 1.0}
+        )  # its checks, before anything runs
+        layers = _layer_table(list_layers(model, example_input, output=cut.get("output")))
+        tails = {tail.layer: tail}
+
+        def begin(layer: str, settings: dict[str, Any]) -> Ascent:
+            if layer not in tails:
+                tails.clear()  # one copy of the network at a time
+                tails[layer] = Tail(
+                    model, layer, example_input=example_input, output=cut.get("output"), device=cut.get("device")
+                )
+            return Ascent(tails[layer], targets=columns, **settings)
+
+        def describe(run: Ascent, settings: dict[str, Any]) -> Message:
+            return frames.meta(
+                model=name or type(model).__name__,
+                device=str(run.tail.device),
+                layer=run.tail.layer,
+                layers=layers,
+                targets=self_names,
+                shape=run.tail.shape,
+                rule=run.rule_name,
+                l2=run.l2,
+                logos=_logos(run.tail.first_layer()),
+            )
+
+        self_names = [names[c] for c in columns]
+        self._open(Plan(begin, describe, tail.layer, settings), self_names)
+
+    @classmethod
+    def from_resolution(cls, resolution: Resolution, *, name: str = "saved result") -> Explorer:
+        """Show a result that is there already, without a model: everything but running works."""
+        data = resolution.dataset
+
+        def begin(layer: str, settings: dict[str, Any]) -> Ascent:
+            raise RuntimeError("this view shows a saved result and has no model to run")
+
+        def describe(run: Recorded, settings: dict[str, Any]) -> Message:
+            kernels = data.first_layer.values if "first_layer" in data else None
+            shape = (data.sizes["channel"], *([data.sizes["position"]] if "position" in data.sizes else []))
+            return frames.meta(
+                model=name,
+                device="",
+                layer=str(data.attrs.get("layer", "")),
+                layers=[],
+                targets=resolution.targets,
+                shape=shape,
+                rule=run.rule_name,
+                l2=run.l2,
+                logos=_logos(kernels),
+            )
+
+        explorer = cls.__new__(cls)
+        plan = Plan(begin, describe, str(data.attrs.get("layer", "")))
+        explorer._open(plan, resolution.targets, run=Recorded(resolution))
+        return explorer
+
+    def _open(self, plan: Plan, names: list[str], run: Any = None) -> None:
+        if not (STATIC / "index.js").exists():
+            raise RuntimeError(
+                "the view's JavaScript is missing: this is a source tree that was never built; "
+                "run `pip install -e .` in it (it builds js/), or install a wheel"
+            )
+        self._names = names
+        me = weakref.ref(self)
+
+        def deliver(header: dict[str, Any], buffers: list[bytes]) -> bool:
+            widget = me()
+            if widget is None or widget.comm is None:
+                return False
+            widget.send(header, buffers)
+            return True
+
+        def finished() -> None:
+            if (widget := me()) is not None:
+                widget._keep_snapshot()
+
+        self._session = Session(plan, deliver, finished=finished, run=run)
+        self._main = _running_loop()
+        super().__init__(selection=dict(NO_SELECTION))
+        self.on_msg(_received)
+        self.observe(_selection_changed, "selection")
+        weakref.finalize(self, self._session.close)
+        if run is not None:
+            self._session.post("call", function=lambda _: self._keep_snapshot()).result()
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Explorer:
+        """Start the ascent (again), in the background; returns the explorer, so that the cell shows it."""
+        self._session.post("run")
+        return self
+
+    def pause(self) -> None:
+        """Hold the ascent where it is."""
+        self._session.post("pause")
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._session.post("resume")
+
+    def stop(self) -> None:
+        """End the ascent here, keeping what it has reached."""
+        self._session.post("stop")
+
+    def set(self, **changes: Any) -> None:
+        """Change ``l2``, ``n_restarts`` or ``layer`` while it runs: maps re-ascend from where they are."""
+        _check_names(changes, COMMANDS["set"], "set")
+        self._session.post("set", **changes).result()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, in a script or a cell, until the ascent has come to rest; False when ``timeout`` seconds passed first.
+
+        Raises
+        ------
+        Exception
+            What ended the ascent, if an error did.
+        """
+        rested = self._session.at_rest.wait(timeout)
+        if self._session.error is not None:
+            raise self._session.error
+        return rested
+
+    @property
+    def state(self) -> str:
+        """ "idle", "running", "paused", "stopped", "done" or "failed"."""
+        return self._session.state
+
+    @property
+    def resolution(self) -> Resolution:
+        """What has been found so far; unfinished trials are marked so and left out of its readings."""
+
+        def labelled(run: Any) -> Resolution:
+            if run is None:
+                raise RuntimeError("nothing has run yet: call run() first")
+            return run.resolution if isinstance(run, Recorded) else Resolution.from_ascent(run, self._names)
+
+        return self._session.post("call", function=labelled).result()
+
+    # -- selecting -----------------------------------------------------------------------------------------------------
+
+    def select(self, **parts: Any) -> None:
+        """Select in every view: ``target``, ``other``, ``channel``, ``pair``, ``clade`` or ``restart``; None clears.
+
+        Parts not named stay as they are. Classes are given by name or position.
+
+        Examples
+        --------
+        >>> explorer.select(target="GATA1", pair=(3, 17))
+        """
+        _check_names(parts, tuple(NO_SELECTION), "select")
+        for part in ("target", "other"):
+            if parts.get(part) is not None:
+                parts[part] = position_of(parts[part], self._names)
+        if parts.get("clade") is not None:
+            parts["clade"] = [position_of(target, self._names) for target in parts["clade"]]
+        if parts.get("pair") is not None:
+            parts["pair"] = [int(channel) for channel in parts["pair"]]
+        for part in ("channel", "restart"):
+            if parts.get(part) is not None:
+                parts[part] = int(parts[part])
+        self.selection = {**NO_SELECTION, **self.selection, **parts}
+
+    @traitlets.validate("selection")
+    def _valid_selection(self, proposal: Any) -> dict[str, Any]:
+        """Pages and users may send anything: what is no index is cleared."""
+        given = proposal["value"]
+        n = len(self._names)
+
+        def index(value: Any, below: float = np.inf) -> int | None:
+            return int(value) if isinstance(value, (int, np.integer)) and 0 <= value < below else None
+
+        def several(value: Any, below: float = np.inf) -> list[int] | None:
+            items = [index(item, below) for item in value] if isinstance(value, (list, tuple)) else [None]
+            return None if None in items or not items else items  # type: ignore[return-value]
+
+        pair = several(given.get("pair"))
+        return {
+            "target": index(given.get("target"), n),
+            "other": index(given.get("other"), n),
+            "channel": index(given.get("channel")),
+            "pair": pair if pair is not None and len(pair) == 2 and pair[0] != pair[1] else None,
+            "clade": several(given.get("clade"), n),
+            "restart": index(given.get("restart")),
+        }
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    def _keep_snapshot(self) -> None:
+        """On the session's thread: put what there is to see into the trait, on the thread traits belong to."""
+        data = pack(self._session._do_snapshot())
+        me = weakref.ref(self)
+
+        def keep() -> None:
+            if (widget := me()) is not None and widget.comm is not None:
+                widget.snapshot = data
+
+        if self._main is None or self._main.is_closed():
+            keep()
+        else:
+            self._main.call_soon_threadsafe(keep)
+
+    def close(self) -> None:
+        self._session.close()
+        super().close()
+
+
+def _received(widget: Explorer, content: dict[str, Any], buffers: list[Any]) -> None:
+    """A page's message, on whatever thread the kernel chose: queue it and return."""
+    kind, session = content.get("type"), widget._session
+    if kind == "hello":
+        session.hello()
+    elif kind == "ack":
+        session.post("ack", seq=int(content["seq"]))
+    elif kind == "command":
+        _obey(session, content)
+
+
+def _obey(session: Session, content: dict[str, Any]) -> None:
+    name, args, number = content.get("name"), content.get("args") or {}, content.get("id")
+    reply = {"type": "reply", "id": number, "ok": True, "error": None}
+    if name not in COMMANDS or not set(args) <= set(COMMANDS[name]):
+        error = f"no command {name!r} with {sorted(args)}"
+        session.post("reply", message=Message({**reply, "ok": False, "error": error}))
+        return
+
+    def answer(future: Future) -> None:
+        error = future.exception()
+        told = reply if error is None else {**reply, "ok": False, "error": str(error)}
+        session.post("reply", message=Message(told))
+
+    session.post(name, **args).add_done_callback(answer)
+
+
+def _selection_changed(change: dict[str, Any]) -> None:
+    change["owner"]._session.post("select", selection=change["new"])
+
+
+def _sorted_arguments(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of `resolve` parted into those of the cut and those of the ascent."""
+    known = inspect.signature(resolve).parameters
+    _check_names(arguments, tuple(set(known) - {"model", "layer", "example_input", "client", "verbose"}), "Explorer")
+    cut = {k: v for k, v in arguments.items() if k in NOT_OF_THE_ASCENT}
+    return cut, {k: v for k, v in arguments.items() if k not in NOT_OF_THE_ASCENT}
+
+
+def _check_names(given: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(sorted(known))}"
+            raise TypeError(f"{where} has no argument {name!r}{hint}")
+
+
+def _layer_table(table: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": str(row.name_),
+            "type": str(row.type_),
+            "shape": [int(n) for n in row.shape_],
+            "cut": str(row.cut_),
+            "suggested": bool(row.suggested_),
+        }
+        for row in table.rename(columns=lambda c: f"{c}_").itertuples()
+        if row.cut_ != "no"
+    ]
+
+
+def _logos(kernels: np.ndarray | None) -> np.ndarray | None:
+    return None if kernels is None else channel_motifs.ppm_from_weights(kernels)
+
+
+def _running_loop() -> Any:
+    """The event loop of the thread that made the widget: where its traits may be set. None in a plain script."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,157 @@
+"""Frames: what a run looks like right now, as messages. Pure readings of a run; nothing here moves it.
+
+A run is an `Ascent`, or a `Recorded` one: anything with its arrays and its `live_fiv` and `map_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from dr_explorer import importance, similarity
+from dr_explorer.widget.protocol import CONVERGED, DIVERGED, Message
+
+TOP_SHARED = 5  # a class "has" a channel that is among its five most favoured (the paper's feature sharing)
+MAP_QUANTILE = 0.99  # of the feature map's absolute values: its colour scale ends here
+EXPECTED_STEPS = 50  # of a trial, until some have finished and tell
+
+
+class Run(Protocol):
+    """What a frame is read from: C classes, T restarts, K channels."""
+
+    status: np.ndarray  # (C, T)
+    steps: np.ndarray  # (C, T)
+    score: np.ndarray  # (C, T)
+    objective: np.ndarray  # (C, T)
+    fiv: np.ndarray  # (C, T, K), of finished trials
+    traces: Any
+    n_steps: int
+
+    def counts(self) -> dict[str, int]: ...
+    def live_fiv(self, target: int) -> np.ndarray: ...
+    def map_of(self, target: int, restart: int) -> np.ndarray | None: ...
+
+
+def summary(run: Run) -> dict[str, np.ndarray]:
+    """One number or two a class."""
+    ended = run.status >= CONVERGED
+    expected = np.median(run.steps[ended]) if ended.any() else EXPECTED_STEPS
+    share = np.where(ended, 1.0, np.minimum(0.95, run.steps / max(expected, 1.0)))
+    with np.errstate(invalid="ignore"):
+        best = np.where(np.isfinite(run.objective), run.objective, -np.inf).max(1)
+    return {
+        "class_finished": ended.sum(1),
+        "class_progress": share.mean(1),
+        "class_best": np.where(np.isfinite(best), best, np.nan),
+    }
+
+
+def trials(run: Run, target: int) -> dict[str, np.ndarray]:
+    """Where every restart of one class stands, and its line so far."""
+    objective = run.traces.objective[target]
+    drawn = np.isfinite(objective)
+    points = int(drawn.any(0).nonzero()[0].max(initial=-1)) + 1
+    step = np.where(drawn[:, :points], run.traces.step[:points], np.nan).astype(np.float32)
+    line = objective[:, :points]
+    # The grid thins out, so the present end of a line usually lies between two of its points: it is added.
+    last = np.where(np.isfinite(run.objective[target]), run.steps[target], np.nan)
+    return {
+        "status": run.status[target],
+        "steps": run.steps[target],
+        "objective": run.objective[target],
+        "score": run.score[target],
+        "trace_step": np.column_stack([step, last]),
+        "trace_objective": np.column_stack([line, run.objective[target]]),
+    }
+
+
+def readings(run: Run, target: int) -> dict[str, np.ndarray]:
+    """The importance of every channel for one class, with its spread over the restarts there are so far."""
+    fiv, score, objective = run.live_fiv(target), run.score[target], run.objective[target]
+    fiv = np.where((run.status[target] == DIVERGED)[:, None], np.nan, fiv)
+    low, high = importance.interval(fiv, score)
+    return {
+        "fiv": fiv,
+        "basin": importance.basins(fiv, objective) + 1,
+        "ofiv": importance.ofiv(fiv, score),
+        "ofiv_low": low,
+        "ofiv_high": high,
+        "deviation": np.sqrt(importance.inconsistency(fiv, score)),
+        "inconsistent": importance.inconsistent(fiv, score),
+    }
+
+
+def shown_map(run: Run, target: int, restart: int | None) -> tuple[int, float, np.ndarray | None]:
+    """The trial to show (the best one when ``restart`` is None), its scale and its map as bytes (K, W)."""
+    if restart is None or not 0 <= restart < run.status.shape[1]:
+        ranked = np.where(np.isfinite(run.objective[target]), run.objective[target], -np.inf)
+        restart = int(ranked.argmax())
+    found = run.map_of(target, restart)
+    if found is None or found.ndim != 2:
+        return restart, 0.0, None
+    return restart, *_bytes(found)
+
+
+def _bytes(values: np.ndarray) -> tuple[float, np.ndarray]:
+    size = np.abs(values).ravel()
+    at = int(MAP_QUANTILE * (size.size - 1))
+    scale = float(np.partition(size, at)[at])
+    if not np.isfinite(scale) or scale <= 0:
+        return 0.0, np.full(values.shape, 128, np.uint8)
+    return scale, np.rint(np.clip(values / scale, -1, 1) * 127 + 128).astype(np.uint8)
+
+
+def all_ofiv(run: Run) -> np.ndarray:
+    """OFIVs (C, K) from the trials that have finished; NaN rows where none has."""
+    fiv = np.where((run.status >= CONVERGED)[..., None], run.fiv, np.nan)
+    return importance.ofiv(fiv, run.score)
+
+
+def sharing(ofiv: np.ndarray) -> np.ndarray:
+    """(K,) classes in which each channel is among the top."""
+    return np.asarray(similarity.sharing(ofiv, top=TOP_SHARED))
+
+
+def tree(run: Run, ofiv: np.ndarray, *, with_support: bool) -> Message | None:
+    """The class tree from the finished trials, or None before every class has one."""
+    if len(ofiv) < 2 or np.isnan(ofiv).all(1).any():
+        return None
+    similar = similarity.similarity(ofiv)
+    linkage = similarity.linkage(similar)
+    support = np.full(len(linkage), np.nan)
+    if with_support and run.status.shape[1] > 1:
+        fiv = np.where((run.status >= CONVERGED)[..., None], run.fiv, np.nan)
+        support = similarity.support(fiv, run.score, linkage)
+    return Message(
+        {"type": "tree", "metric": "Pearson's r of the favoured features"},
+        {
+            "linkage": linkage,
+            "order": similarity.leaf_order(linkage),
+            "support": support,
+            "similarity": np.nan_to_num(np.rint(similar * 127) + 128, nan=0),
+        },
+    )
+
+
+def meta(
+    *, model: str, device: str, layer: str, layers: list[dict[str, Any]], targets: Sequence[str],
+    shape: tuple[int, ...], rule: str, l2: float, logos: np.ndarray | None,
+) -> Message:  # fmt: skip
+    """What stays as it is while a run lasts."""
+    positions = shape[1] if len(shape) == 2 else 0
+    header = {
+        "type": "meta",
+        "model": model,
+        "device": device,
+        "layer": layer,
+        "layers": layers,
+        "targets": list(targets),
+        "channels": shape[0],
+        "positions": positions,
+        "segments": [{"name": "", "start": 0, "stop": positions}] if positions else [],
+        "l2_range": [l2 / 100, l2 * 100],
+        "rule": rule,
+    }
+    return Message(header, {} if logos is None else {"logos": logos})

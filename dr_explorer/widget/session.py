@@ -1,0 +1,424 @@
+"""The session: one worker thread that owns the run. Commands come in by a queue, messages go out as credit allows.
+
+Whoever calls (a message handler on whatever thread the kernel chose, a cell, a test) only puts a command on the queue.
+The thread advances the ascent in short bursts, obeys in between, and is the only sender. It knows no widget: it is
+given two callables, so a test drives it with plain functions.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dr_explorer.ascent import Ascent
+from dr_explorer.widget import frames
+from dr_explorer.widget.credit import Credit
+from dr_explorer.widget.protocol import CONVERGED, STATES, Message, encode
+
+BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
+VIEW_SHARE = 0.04  # of the time, at most, goes into making and sending what is looked at
+TREE_SECONDS = 1.0  # between two trees while a run lasts
+NO_SELECTION: dict[str, Any] = {
+    "target": None, "other": None, "channel": None, "pair": None, "clade": None, "restart": None,
+}  # fmt: skip
+
+
+@dataclass
+class Plan:
+    """What a session can run: how to begin an ascent, and what its classes and layers are called."""
+
+    begin: Callable[[str, dict[str, Any]], Ascent]  # (layer, settings) -> a new run
+    describe: Callable[[Any, dict[str, Any]], Message]  # (run, settings) -> the meta message
+    layer: str
+    settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent
+
+
+class Session:
+    """Runs a `Plan` and shows it.
+
+    Parameters
+    ----------
+    plan : what to run.
+    send : sends a header and buffers to every page; returns False when there is nobody left to send for, which ends
+        the thread.
+    finished : called on the worker thread whenever a run has come to rest.
+    run : a run to show before (or without) running anything.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        send: Callable[[dict[str, Any], list[bytes]], bool],
+        *,
+        finished: Callable[[], None] = lambda: None,
+        run: Any = None,
+    ) -> None:
+        self.plan = plan
+        self.run_number = 0
+        self.state = "idle" if run is None else "done"
+        self.error: BaseException | None = None
+        self.at_rest = threading.Event()
+        self.at_rest.set()
+        self._send, self._finished = send, finished
+        self._commands: queue.SimpleQueue[tuple[str, dict[str, Any], Future | None]] = queue.SimpleQueue()
+        self._credit = Credit()
+        self._context: contextvars.Context | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._run: Any = run
+        self._selection = dict(NO_SELECTION)
+        self._seq = 0
+        self._fresh = False  # something has changed that no page has seen
+        self._outbox: list[Message] = []  # replies and errors, sent before frames
+        self._meta: Message | None = None
+        self._meta_due = False
+        self._tree: Message | None = None
+        self._tree_due = False
+        self._frames = _Budget(0.0, VIEW_SHARE / 2)
+        self._readings = _Budget(0.05, VIEW_SHARE / 4)
+        self._overview = _Budget(TREE_SECONDS, VIEW_SHARE / 4)
+        self._cached_target: tuple[int, int] | None = None
+        self._detail: dict[str, np.ndarray] = {}
+        self._ofiv: np.ndarray | None = None
+        self._burst = 1
+        self._started = self._elapsed = 0.0
+        self._rate = 0.0
+
+    # -- from any thread -----------------------------------------------------------------------------------------------
+
+    def post(self, name: str, **args: Any) -> Future:
+        """Queue a command; the future has its result (None for most), or the error it met."""
+        answer: Future = Future()
+        if name == "run":  # from now on `wait` waits, even before the thread has seen it
+            self.at_rest.clear()
+        self._commands.put((name, args, answer))
+        self._ensure_thread()
+        return answer
+
+    def hello(self) -> None:
+        """A page opened. Called in a message handler, whose context every later send runs in."""
+        # ipykernel sends a reply to, and then routes a widget's messages by, the shell named in the sender's context.
+        # A handler's context names the one the page uses; the thread's own would name none, and deafen the widget
+        # while a cell runs.
+        self._context = contextvars.copy_context()
+        self.post("hello")
+
+    def close(self, wait: float = 0.0) -> None:
+        """End the thread; the run is kept."""
+        if self._thread is not None and self._thread.is_alive():
+            self._commands.put(("quit", {}, None))
+            if wait and threading.current_thread() is not self._thread:
+                self._thread.join(wait)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _ensure_thread(self) -> None:
+        with self._starting:
+            if not self.alive:
+                self._thread = threading.Thread(target=self._loop, name="dr_explorer", daemon=True)
+                self._thread.start()
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while self._obey():
+            if self.state == "running":
+                try:
+                    self._advance()
+                except Exception as error:
+                    self._fail(error)
+            if not self._publish():
+                return
+
+    def _obey(self) -> bool:
+        """Carry out what is queued, waiting for something to do; False to quit."""
+        timeout: float | None = 0.0
+        if self.state != "running":
+            timeout = self._credit.wait(time.monotonic()) if self._has_news() else None
+        while True:
+            try:
+                name, args, answer = self._commands.get(block=timeout != 0.0, timeout=timeout)
+            except queue.Empty:
+                return True
+            timeout = 0.0
+            if name == "quit":
+                return False
+            try:
+                result = getattr(self, f"_do_{name}")(**args)
+            except Exception as error:
+                if answer is not None:
+                    answer.set_exception(error)
+                continue
+            if answer is not None:
+                answer.set_result(result)
+
+    def _advance(self) -> None:
+        before = time.perf_counter()
+        done = self._run.advance(self._burst)
+        took = time.perf_counter() - before
+        self._rate = 0.8 * self._rate + 0.2 * (done / max(took, 1e-9)) if self._rate else done / max(took, 1e-9)
+        self._burst = int(np.clip(self._burst * BURST_SECONDS / max(took, 1e-6), 1, 2 * self._burst + 1))
+        self._fresh = True
+        if self._run.finished:
+            self._rest("done")
+
+    def _rest(self, state: str) -> None:
+        """Come to rest: done, stopped or failed."""
+        assert state in STATES
+        if self.state == "running":
+            self._elapsed += time.monotonic() - self._started
+        self.state = state
+        self._fresh = self._tree_due = True
+        self._readings.spend_anyway()
+        self._overview.spend_anyway()
+        self.at_rest.set()
+        self._finished()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self._rest("failed")
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def _do_hello(self) -> None:
+        self._credit.hello(time.monotonic())
+        self._meta_due = self._tree_due = self._fresh = True
+
+    def _do_ack(self, seq: int) -> None:
+        self._credit.acknowledged(seq, time.monotonic())
+
+    def _do_run(self) -> None:
+        self.error, self._rate, self._elapsed = None, 0.0, 0.0
+        self._run = self._meta = self._tree = self._ofiv = self._cached_target = None
+        self.run_number += 1
+        self.at_rest.clear()
+        try:
+            self._run = self.plan.begin(self.plan.layer, self.plan.settings)
+        except Exception as error:
+            self._fail(error)
+            raise
+        self._burst, self._meta_due = 1, True
+        self._run.prioritise(self._selection["target"])
+        self._resume()
+
+    def _resume(self) -> None:
+        self._started = time.monotonic()
+        self.state, self._fresh = "running", True
+        self.at_rest.clear()
+
+    def _do_pause(self) -> None:
+        if self.state == "running":
+            self._elapsed += time.monotonic() - self._started
+            self.state, self._fresh = "paused", True
+
+    def _do_resume(self) -> None:
+        if self.state == "paused":
+            self._resume()
+
+    def _do_stop(self) -> None:
+        if self.state in ("running", "paused"):
+            self._run.stop()
+            self._rest("stopped")
+
+    def _do_set(self, l2: float | None = None, n_restarts: int | None = None, layer: str | None = None) -> None:
+        """Change the plan; a run that is there takes it up at once."""
+        if layer is not None and layer != self.plan.layer:
+            self.plan.layer = layer
+            self.plan.settings.update({k: v for k, v in (("l2", l2), ("n_restarts", n_restarts)) if v is not None})
+            if l2 is None:  # the scale belongs to the layer
+                self.plan.settings["l2"] = None
+            if self._run is not None:
+                self._do_run()
+            return
+        if l2 is not None:
+            if self._run is not None:
+                self._run.set_l2(l2)
+            self.plan.settings["l2"] = l2
+        if n_restarts is not None:
+            if self._run is not None:
+                self._run.set_restarts(n_restarts)
+            self.plan.settings["n_restarts"] = n_restarts
+        self._fresh = True
+        if self._run is not None:
+            self._run_on()
+
+    def _run_on(self) -> None:
+        """After a change of plan: a run at rest goes on if there is something to do again."""
+        self._cached_target = None
+        if self.state in ("done", "stopped", "failed") and not self._run.finished:
+            self.error = None
+            self._resume()
+        elif self._run.finished and self.state == "running":
+            self._rest("done")
+
+    def _do_select(self, selection: dict[str, Any]) -> None:
+        previous, self._selection = self._selection["target"], {**NO_SELECTION, **selection}
+        if self._run is not None and self._selection["target"] != previous:
+            self._run.prioritise(self._selection["target"])
+        self._fresh = True
+        self._frames.spend_anyway()
+
+    def _do_call(self, function: Callable[[Any], Any]) -> Any:
+        """Apply a function to the run, on the thread that owns it."""
+        return function(self._run)
+
+    def _do_reply(self, message: Message) -> None:
+        self._outbox.append(message)
+
+    def _do_snapshot(self) -> list[Message]:
+        """The messages that tell all there is to see, for the saved notebook."""
+        if self._run is None:
+            return []
+        self._readings.spend_anyway()
+        self._overview.spend_anyway()
+        self._look_over()
+        told = [self._described(), self._frame(), self._tree]
+        return [self._stamped(message) for message in told if message is not None]
+
+    # -- what is seen --------------------------------------------------------------------------------------------------
+
+    def _has_news(self) -> bool:
+        return bool(self._outbox or self._fresh or self._meta_due or (self._tree_due and self._tree is not None))
+
+    def _publish(self) -> bool:
+        """Send one message if something is new and the pages can take it; False when nobody is left."""
+        now = time.monotonic()
+        if self._context is None or self._credit.wait(now) != 0.0 or not self._has_news():
+            return True
+        if self.state == "running" and not self._frames.due():
+            return True
+        with self._frames:
+            message = self._next_message()
+            if message is None:
+                return True
+            header, buffers = encode(self._stamped(message))
+            self._credit.sent(self._seq, now)
+            return bool(self._context.run(self._send, header, buffers))
+
+    def _next_message(self) -> Message | None:
+        if self._outbox:
+            return self._outbox.pop(0)
+        if self._run is None:
+            self._fresh = False
+            if self._meta_due:
+                self._meta_due = False
+                return Message({"type": "frame", **self._heading()})
+            return None
+        if self._meta_due:
+            self._meta_due, self._fresh = False, True
+            return self._described()
+        self._look_over()
+        if self._tree_due and self._tree is not None and not (self._fresh and self.state == "running"):
+            self._tree_due = False
+            return self._tree
+        if self._tree_due and self._tree is not None and self._seq % 2:  # while it runs, in turn with the frames
+            self._tree_due = False
+            return self._tree
+        self._fresh = False
+        return self._frame()
+
+    def _described(self) -> Message:
+        if self._meta is None:
+            self._meta = self.plan.describe(self._run, self.plan.settings)
+        return self._meta
+
+    def _stamped(self, message: Message) -> Message:
+        self._seq += 1
+        return Message({"run": self.run_number, "seq": self._seq, **message.header}, message.arrays)
+
+    def _look_over(self) -> None:
+        """Renew, within the budget, what is read from all classes together: shared channels and the tree."""
+        if not self._overview.due():
+            return
+        with self._overview:
+            self._ofiv = frames.all_ofiv(self._run)
+            tree = frames.tree(self._run, self._ofiv, with_support=self.state != "running")
+        if tree is not None:
+            self._tree, self._tree_due = tree, True
+
+    def _target(self) -> int:
+        chosen = self._selection["target"]
+        return int(chosen) if chosen is not None and 0 <= chosen < len(self._run.status) else 0
+
+    def _heading(self) -> dict[str, Any]:
+        running = time.monotonic() - self._started if self.state == "running" else 0.0
+        return {
+            "state": self.state,
+            "message": None if self.error is None else str(self.error) or type(self.error).__name__,
+            "elapsed": self._elapsed + running,
+            "rate": self._rate,
+        }
+
+    def _frame(self) -> Message:
+        run, target = self._run, self._target()
+        key = (id(run), target)
+        if self._cached_target != key or self._readings.due():
+            with self._readings:
+                self._detail = frames.readings(run, target)
+            self._cached_target = key
+        restart, scale, shown = frames.shown_map(run, target, self._selection["restart"])
+        arrays = {**frames.summary(run), **frames.trials(run, target), **self._detail}
+        n_channels = arrays["ofiv"].shape[-1]
+        arrays["sharing"] = np.zeros(n_channels) if self._ofiv is None else frames.sharing(self._ofiv)
+        if shown is not None:
+            arrays["map"] = shown
+        other = self._selection["other"]
+        if self._ofiv is not None and other is not None and 0 <= other < len(self._ofiv):
+            arrays["other_ofiv"] = self._ofiv[other]
+        counts = run.counts()
+        header = {
+            "type": "frame",
+            **self._heading(),
+            "step": int(run.n_steps),
+            "l2": float(run.l2),
+            "step_size": float(run.step_size),
+            "n_restarts": int(run.status.shape[1]),
+            "rule": run.rule_name,
+            "target": target,
+            "other": None if other is None else int(other),
+            "restart": restart,
+            "map_scale": scale,
+            "counts": counts,
+            "eta": self._time_left(arrays["class_progress"]),
+        }
+        return Message(header, arrays)
+
+    def _time_left(self, progress: np.ndarray) -> float | None:
+        """Seconds to go, from the share of the way that is done; None before there is anything to go by."""
+        share = float(progress.mean())
+        if self.state != "running" or share <= 0.02 or not (self._run.status >= CONVERGED).any():
+            return None
+        running = self._elapsed + time.monotonic() - self._started
+        return running * (1 - share) / share
+
+
+class _Budget:
+    """Lets a thing be done again only when it takes no more than its share of the time."""
+
+    def __init__(self, least: float, share: float) -> None:
+        self._least, self._share = least, share  # s between two at the fastest; share of the time
+        self._next = float("-inf")
+        self._began = 0.0
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def spend_anyway(self) -> None:
+        self._next = float("-inf")
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._next = now + max(self._least, (now - self._began) / self._share)
