@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from e2e import chromium
 
 ROOT = Path(__file__).resolve().parents[1]
-
-#: Names under which Linux distributions and macOS package managers install a Chromium.
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-#: Headless pages must not be throttled as if hidden, and nothing may call home during a test.
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-background-timer-throttling",
-    "--disable-backgrounding-occluded-windows",
-    "--disable-renderer-backgrounding",
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,37 +27,19 @@ def shared_data() -> Path:
     return folder
 
 
-def find_chromium() -> str | None:
-    """The machine's own Chromium: DR_CHROMIUM if set, else the first of the usual names on the PATH."""
-    named = os.environ.get("DR_CHROMIUM")
-    if named:
-        return shutil.which(named)
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-
-
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of a Chromium; without one the test is skipped, or fails where DR_REQUIRE_BROWSER=1."""
-    path = find_chromium()
+def browser() -> Iterator[Any]:
+    """A headless Chromium (`playwright.sync_api.Browser`), shared by all browser tests.
+
+    Without one the test is skipped, or fails where DR_REQUIRE_BROWSER=1.
+    """
+    path = chromium.find()
     if path is None:
-        missing = (
-            f"needs a browser: none of {', '.join(CHROMIUM_NAMES)} is on the PATH; install Chromium or set DR_CHROMIUM"
-        )
         if os.environ.get("DR_REQUIRE_BROWSER") == "1":
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
-    return path
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[object]:
-    """A headless Chromium driven by Playwright (`playwright.sync_api.Browser`), shared by all browser tests."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+            pytest.fail(chromium.MISSING, pytrace=False)
+        pytest.skip(chromium.MISSING)
+    with chromium.launched(path) as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")

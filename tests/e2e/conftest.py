@@ -43,3 +43,26 @@ def open_notebook(lab: Lab, artefacts: Path, request: pytest.FixtureRequest) -> 
             notebook.page.screenshot(path=artefacts / f"failed-{request.node.name}-{number}.png")
         notebook.close()
     assert [error for notebook in opened for error in notebook.errors] == []
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(pytestconfig: pytest.Config) -> Callable[..., float]:
+    """Note a figure for the end of the run, beside its target, and give it back."""
+
+    def note(what: str, value: float, unit: str, *, at_most: float | None = None) -> float:
+        target = "" if at_most is None else f"   (target: at most {at_most:g} {unit})"
+        pytestconfig.stash.setdefault(FIGURES, []).append(f"{what}: {value:.2f} {unit}{target}")
+        return value
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    figures = config.stash.get(FIGURES, [])
+    if figures:
+        terminalreporter.section("measured in the browser")
+        for line in figures:
+            terminalreporter.write_line(line)

@@ -210,6 +210,27 @@ class Notebook:
                 raise RuntimeError(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output["traceback"])))
         return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
 
+    def press(self, button: str, view: int = 0) -> float:
+        """Press a button of the page's n-th explorer, by its accessible name; when (Unix time, s)."""
+        found = self.page.locator(".dr-explorer").nth(view).get_by_role("button", name=button, exact=True)
+        return found.evaluate("button => { const at = Date.now() / 1000; button.click(); return at; }")
+
+    def wait_for_state(self, state: str, view: int = 0) -> None:
+        """Until the page's n-th explorer shows a run in this state."""
+        self.page.locator(f".dr-explorer >> nth={view}").and_(self.page.locator(f"[data-state={state}]")).wait_for(
+            timeout=60_000
+        )
+
+    def wait_for_change(self, name: str, after: float, view: int = 0) -> float:
+        """Until a data attribute of the page's n-th explorer changes after a moment; when that was (Unix time, s)."""
+        found = self.page.wait_for_function(
+            """([name, after, view]) =>
+                 window.changes.find(c => c.name === `data-${name}` && c.view === view && c.at >= after)""",
+            arg=[name, after, view],
+            timeout=60_000,
+        )
+        return found.evaluate("change => change.at")
+
     def save(self) -> None:
         """Save the notebook, as Ctrl+S does."""
         self.page.evaluate(f"() => {PANEL}.context.save()")
