@@ -76,11 +76,11 @@ def finite(score: Tensor, grad: Tensor) -> Tensor:
 
 
 class Authors(Rule):
-    """The authors' loop, exactly: plain ascent, a decaying rate, the last iterate kept.
+    """The authors' loop, exactly: plain ascent, a decaying rate, the last point kept.
 
     ``x += rate * (grad S - 2 l2 x)`` with ``rate = step_size`` for the first 500 steps and
     ``max(step_size * (i - 500) ** -0.2, 1e-6)`` from then on; stops after ``patience`` steps in a row without a new
-    best objective, or at ``max_steps``. The run's score is the best logit seen, its answer the last iterate.
+    best objective, or at ``max_steps``. The run's score is the best logit seen, its answer the last point evaluated.
 
     Source: the authors' released code, re-run on their released models.
     """
@@ -117,16 +117,18 @@ class Authors(Rule):
         state["stalled"] = torch.where(better, 0, state["stalled"] + good)
         steps += live
 
-        late = (steps - self.FLAT_STEPS).clamp(min=1).to(x.dtype)
-        rate = (self.step_size * late**self.DECAY).clamp(min=self.LEAST_RATE)
-        rate = torch.where(good, rate, 0.0).unsqueeze(1)
-        # A diverged slot keeps its last finite point: 0 * inf would be NaN, so its gradient is masked as well.
-        ascent = torch.where(good.unsqueeze(1), grad, 0.0) - 2 * self.l2 * x
-        x.addcmul_(rate, ascent)
-
         converged = good & (state["stalled"] >= self.patience)
         state["exhausted"] |= good & ~converged & (steps >= self.max_steps)
         state["done"] |= converged | state["exhausted"] | state["diverged"]
+
+        # A trial that stops stays at the point just evaluated: one step more and the end points, which oscillate, lie
+        # twice as far from the published ones. Diverged slots keep their last finite point (0 * inf is NaN, so their
+        # gradient is masked as well as their rate).
+        moves = ~state["done"]
+        late = (steps - self.FLAT_STEPS).clamp(min=1).to(x.dtype)
+        rate = (self.step_size * late**self.DECAY).clamp(min=self.LEAST_RATE)
+        rate = torch.where(moves, rate, 0.0).unsqueeze(1)
+        x.addcmul_(rate, torch.where(moves.unsqueeze(1), grad, 0.0) - 2 * self.l2 * x)
 
     def answer(self, state: State) -> Tensor:
         return state["x"]
