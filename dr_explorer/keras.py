@@ -14,8 +14,8 @@ import numpy as np
 from torch import nn
 
 from dr_explorer.keras_activations import SQUASHES, activation_name
-from dr_explorer.keras_layers import BUILDERS, build
-from dr_explorer.keras_stream import BASES, Layer, Stream
+from dr_explorer.keras_layers import BUILDERS, KerasOrder, build
+from dr_explorer.keras_stream import BASES, Layer, Stream, as_tuple
 
 # Keras 1's words for what Keras 2 says, by class and by setting.
 KERAS_1_CLASSES = {
@@ -93,6 +93,8 @@ def load_keras(path, json=None, *, flip: bool | None = None) -> nn.Sequential:
             modules[_safe_name(layer.name, modules)] = build(layer, stream)
         except KeyError as error:
             raise ValueError(f"{path}: {layer} lacks the setting {error} in the file's architecture") from error
+    if stream.order is not None:
+        modules[_safe_name("keras_order", modules)] = KerasOrder(stream.order)
     model = nn.Sequential(modules).eval()
     model.squash, model.input_length = squash, length
     return model
@@ -318,12 +320,11 @@ def _arrays(layer: Layer, group: h5py.Group) -> list[tuple[str, np.ndarray]]:
 
 def _kernel(layer: Layer, kernel: np.ndarray) -> np.ndarray:
     """Keras 1's kernels in the order of Keras 2: (*window, channels, filters)."""
-    filters, size = layer.config["filters"], layer.config["kernel_size"]
-    width = size if isinstance(size, int) else size[0]
+    width = as_tuple(layer.config.get("kernel_size"), 1)[0]
     if layer.kind == "Conv1D" and kernel.ndim == 4:  # Keras 1 wrote 1D kernels with a second, empty window axis
         if kernel.shape[:2] == (width, 1):
             return kernel[:, 0]
-        if kernel.shape[0] == filters and kernel.shape[2:] == (width, 1):
+        if kernel.shape[2:] == (width, 1):
             return kernel[..., 0].transpose(2, 1, 0)
     if layer.kind == "Conv2D" and layer.keras < 2 and layer.config.get("data_format") == "channels_first":
         return kernel.transpose(2, 3, 1, 0)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import nn
 
 from dr_explorer.keras_activations import activation, activation_name, advanced_activation, prelu
@@ -25,6 +26,17 @@ def flatten(layer: Layer, stream: Stream) -> Parts:
     stream.axes, stream.size = "F", {"F": order.size}
     stream.order = None if (order == np.arange(order.size)).all() else order
     return {"flatten": nn.Flatten()}
+
+
+class KerasOrder(nn.Module):
+    """Flat features in the order in which Keras has them, for a network whose outputs are a flattened map."""
+
+    def __init__(self, order: np.ndarray):
+        super().__init__()
+        self.register_buffer("order", torch.from_numpy(order))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, self.order]
 
 
 def reshape(layer: Layer, stream: Stream) -> Parts:
