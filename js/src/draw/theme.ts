@@ -1,0 +1,45 @@
+/** The colours in force, read from the page: what canvas and computed fills need as numbers. */
+
+import { luminance, parse } from "./colour";
+import type { Rgb } from "./colour";
+
+export interface Theme {
+  readonly dark: boolean;
+  readonly bg: Rgb;
+  readonly ink: Rgb;
+  readonly neg: Rgb;
+  readonly pos: Rgb;
+  readonly like: Rgb;
+  readonly unlike: Rgb;
+}
+
+/** Whether the page around an element is dark: JupyterLab says so, elsewhere the surface behind it does. */
+function darkAround(root: HTMLElement): boolean {
+  const lab = root.closest("[data-jp-theme-light]")?.getAttribute("data-jp-theme-light");
+  if (lab !== undefined && lab !== null) return lab === "false";
+  for (let node = root.parentElement; node; node = node.parentElement) {
+    const colour = getComputedStyle(node).backgroundColor;
+    if (!colour || colour === "transparent" || /,\s*0\)$/.test(colour)) continue;
+    const rgb = parse(colour);
+    if (rgb) return luminance(rgb) < 0.2;
+  }
+  return false;
+}
+
+/** Marks the root `data-theme` and reads the custom properties that follow from it. */
+export function readTheme(root: HTMLElement): Theme {
+  const dark = darkAround(root);
+  root.dataset["theme"] = dark ? "dark" : "light";
+  const style = getComputedStyle(root);
+  const surface = parse(style.backgroundColor) ?? (dark ? [20, 23, 27] : [255, 255, 255]);
+  const read = (name: string, fallback: Rgb): Rgb => parse(style.getPropertyValue(name), surface) ?? fallback;
+  return {
+    dark,
+    bg: surface,
+    ink: parse(style.color, surface) ?? (dark ? [233, 235, 238] : [27, 30, 35]),
+    neg: read("--dre-neg", [43, 105, 179]),
+    pos: read("--dre-pos", [194, 64, 45]),
+    like: read("--dre-like", [106, 61, 179]),
+    unlike: read("--dre-unlike", [184, 129, 42]),
+  };
+}

@@ -1,0 +1,255 @@
+/** The control bar: what runs, on what, how far, and the few things one may change while it does. */
+
+import { attr, h, s, show, text } from "../dom";
+import { count, duration, plural, short } from "../draw/numbers";
+import type { Frame, Layer, Meta } from "../protocol";
+import type { View } from "../view";
+import { keepMenu } from "./keep";
+
+const ICONS = {
+  run: "M3 1.5v11l9-5.5z",
+  pause: "M2.5 1.5h3v11h-3zM8.5 1.5h3v11h-3z",
+  stop: "M2 2h10v10H2z",
+} as const;
+
+/** Words for the place of the rate, by the run's state. */
+const WORDS: Record<string, string> = {
+  idle: "not started",
+  paused: "paused",
+  stopped: "stopped",
+  failed: "failed",
+};
+
+const DECADE_STEP = 0.1; // arrow keys move l2 by a tenth of a decade
+const QUIET = 80; // ms between two `set` commands while the slider is dragged
+
+function button(name: string, icon: keyof typeof ICONS): HTMLButtonElement {
+  return h(
+    "button",
+    { type: "button", class: "dre-button" },
+    s("svg", { viewBox: "0 0 14 14", width: 12, height: 12, "aria-hidden": "true" }, s("path", { d: ICONS[icon] })),
+    h("span", {}, name),
+  );
+}
+
+export function controls(view: View): HTMLElement {
+  const { store } = view;
+  const model = h("strong", { class: "dre-model" });
+  const layer = layerMenu(view);
+  const device = h("span", { class: "dre-about" });
+  const run = button("Run", "run");
+  const pause = button("Pause", "pause");
+  const resume = button("Resume", "run");
+  const stop = button("Stop", "stop");
+  run.title = "Start from new random feature maps (Space)";
+  pause.title = "Pause (Space)";
+  resume.title = "Go on (Space)";
+  stop.title = "Stop and keep what there is";
+  const buttons = h("span", { class: "dre-buttons" }, run, pause, resume, stop);
+  const settings = h("span", { class: "dre-settings" }, restarts(view), l2(view));
+  const bar = progressBar();
+  const done = h("span", { class: "dre-count" });
+  const rate = h("span", { class: "dre-about dre-rate" });
+  const left = h("span", { class: "dre-about dre-left" });
+  const saved = h("span", { class: "dre-saved" });
+  const error = h("span", { class: "dre-error", role: "alert" });
+  const status = h("span", { class: "dre-status" }, bar.node, done, rate, left);
+  const node = h(
+    "section",
+    { class: "dre-controls", "data-panel": "controls", "aria-label": "Controls" },
+    h("span", { class: "dre-what" }, model, layer, device),
+    saved,
+    buttons,
+    settings,
+    error,
+    status,
+    keepMenu(view),
+  );
+
+  for (const [b, name] of [[run, "run"], [pause, "pause"], [resume, "resume"], [stop, "stop"]] as const) {
+    view.on(b, "click", () => store.command(name));
+  }
+  view.on(view.root, "keydown", (event: KeyboardEvent) => {
+    const inField = (event.target as Element).closest("button, input, select, a, summary");
+    if (event.key !== " " || inField || event.defaultPrevented) return;
+    event.preventDefault();
+    [run, pause, resume].find((b) => !b.hidden && !b.disabled)?.click();
+  });
+
+  view.effect(() => {
+    const meta = store.meta.value;
+    text(model, meta?.model ?? "");
+    text(device, meta?.device ?? "");
+  });
+  view.effect(() => {
+    const frame = store.frame.value;
+    const link = store.link.value;
+    const gone = link === "saved";
+    show(saved, gone || link !== "live");
+    text(saved, gone ? "Saved view, no kernel" : link === "silent" ? "No answer from the kernel" : frame ? "" : "Waiting for the kernel");
+    show(buttons, !gone);
+    show(settings, !gone);
+    const state = frame?.state ?? "idle";
+    const live = state === "running" || state === "paused";
+    const focused = document.activeElement;
+    show(run, !live);
+    show(pause, state === "running");
+    show(resume, state === "paused");
+    show(stop, live);
+    if (focused instanceof HTMLElement && focused.hidden && buttons.contains(focused)) {
+      [pause, resume, run].find((b) => !b.hidden)?.focus(); // the button that was pressed gave its place to this one
+    }
+    for (const b of [run, pause, resume, stop]) b.disabled = !frame || gone;
+    show(status, frame !== null);
+    if (frame) progress(frame, { bar, done, rate, left });
+  });
+  view.effect(() => {
+    const frame = store.frame.value;
+    const words = store.notice.value ?? (frame?.state === "failed" || frame?.message ? frame?.message : null);
+    text(error, words ?? "");
+    attr(error, { "data-failed": store.notice.value !== null || frame?.state === "failed" });
+    show(error, Boolean(words));
+  });
+  return node;
+}
+
+interface ProgressParts {
+  bar: ReturnType<typeof progressBar>;
+  done: HTMLElement;
+  rate: HTMLElement;
+  left: HTMLElement;
+}
+
+function progress(frame: Frame, { bar, done, rate, left }: ProgressParts): void {
+  const { trials, converged, exhausted, running, diverged } = frame.counts;
+  const ended = converged + exhausted + diverged;
+  bar.set(trials ? ended / trials : 0, trials ? running / trials : 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
+  done.replaceChildren(h("b", {}, count(converged)), ` / ${count(trials)} converged`);
+  const live = frame.state === "running";
+  const moving = frame.state === "done" ? `${count(frame.step)} steps` : (WORDS[frame.state] ?? "");
+  text(rate, live ? `${count(frame.rate)} steps/s` : moving);
+  attr(rate, { "data-state": frame.state });
+  const ahead = frame.eta === null || !Number.isFinite(frame.eta) ? "" : `${duration(frame.eta)} left`;
+  text(left, live ? ahead : frame.state === "idle" ? "" : duration(frame.elapsed));
+}
+
+function progressBar() {
+  const solid = h("i", { class: "dre-solid" });
+  const pale = h("i", { class: "dre-pale" });
+  const node = h("span", { class: "dre-progress", role: "progressbar", "aria-label": "Trials ended", "aria-valuemin": 0, "aria-valuemax": 100 }, solid, pale);
+  return {
+    node,
+    set(ended: number, running: number, words: string) {
+      solid.style.width = `${100 * ended}%`;
+      pale.style.width = `${100 * Math.min(running, 1 - ended)}%`;
+      attr(node, { "aria-valuenow": Math.round(100 * ended), "aria-valuetext": words });
+    },
+  };
+}
+
+export const shapeWords = (shape: readonly number[]): string => shape.map((n) => count(n)).join(" \u00d7 ");
+
+function layerMenu(view: View): HTMLElement {
+  const { store } = view;
+  const name = h("span", {});
+  const shape = h("span", { class: "dre-about" });
+  const select = h("select", { "aria-label": "Layer" });
+  const chevron = s("svg", { class: "dre-chevron", viewBox: "0 0 10 6", width: 9, height: 6, "aria-hidden": "true" }, s("path", { d: "M1 1l4 4 4-4" }));
+  const node = h("label", { class: "dre-layer" }, name, shape, chevron, select);
+  view.on(select, "change", () => store.command("set", { layer: select.value }));
+  let listed: Layer[] | null = null;
+  view.effect(() => {
+    const meta: Meta | null = store.meta.value;
+    show(node, meta !== null);
+    if (!meta) return;
+    text(name, meta.layer);
+    text(shape, shapeWords(meta.positions ? [meta.channels, meta.positions] : [meta.channels]));
+    if (listed !== meta.layers) {
+      listed = meta.layers;
+      select.replaceChildren(
+        ...meta.layers.map((l) =>
+          h("option", { value: l.name, disabled: l.cut === "no" }, `${l.name}  ${l.type}  ${shapeWords(l.shape)}${l.suggested ? "  suggested" : ""}${l.cut === "shared" ? "  other branches held" : ""}`),
+        ),
+      );
+    }
+    select.value = meta.layer;
+    select.disabled = store.link.value === "saved" || meta.layers.length < 2;
+    show(chevron, !select.disabled);
+  });
+  return node;
+}
+
+function restarts(view: View): HTMLElement {
+  const { store } = view;
+  const value = h("output", {});
+  const less = h("button", { type: "button", "aria-label": "Fewer restarts" }, "\u2212");
+  const more = h("button", { type: "button", "aria-label": "More restarts" }, "+");
+  const node = h("span", { class: "dre-setting" }, h("span", { class: "dre-about" }, "restarts"), h("span", { class: "dre-stepper", role: "group", "aria-label": "Restarts" }, less, value, more));
+  let wanted: number | null = null; // what was asked for and not confirmed yet
+  const change = (by: number) => {
+    const next = Math.max(1, (wanted ?? store.frame.value?.n_restarts ?? 1) + by);
+    wanted = next;
+    text(value, String(next));
+    store.command("set", { n_restarts: next });
+  };
+  view.on(less, "click", () => change(-1));
+  view.on(more, "click", () => change(1));
+  view.effect(() => {
+    const n = store.frame.value?.n_restarts;
+    if (n === wanted || store.notice.value) wanted = null;
+    if (n !== undefined && wanted === null) text(value, String(n));
+    less.disabled = n === undefined || n <= 1;
+    more.disabled = n === undefined;
+  });
+  return node;
+}
+
+function l2(view: View): HTMLElement {
+  const { store } = view;
+  const slider = h("input", { type: "range", step: "any", "aria-label": "l2, the penalty on the size of the feature map" });
+  const value = h("output", { class: "dre-l2" });
+  const symbol = h("span", { class: "dre-about", "aria-hidden": "true" }, "\u03bb", h("sub", {}, "2"));
+  const node = h("span", { class: "dre-setting" }, symbol, slider, value);
+  node.title = "l2: a larger penalty keeps only what the class needs most";
+  let held = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const asked = () => 10 ** Number(slider.value);
+  const ask = () => {
+    timer = undefined;
+    store.command("set", { l2: Number(asked().toPrecision(4)) });
+  };
+  view.on(slider, "input", () => {
+    held = true;
+    text(value, short(asked()));
+    attr(slider, { "aria-valuetext": short(asked()) });
+    fillTrack();
+    timer ??= setTimeout(ask, QUIET); // dragging sends the newest value, a dozen times a second at most
+  });
+  view.on(slider, "change", () => {
+    held = false;
+  });
+  view.on(slider, "keydown", (event: KeyboardEvent) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!by || event.altKey) return;
+    event.preventDefault();
+    slider.value = String(Number(slider.value) + by * DECADE_STEP);
+    slider.dispatchEvent(new Event("input"));
+    held = false;
+  });
+  const fillTrack = () => {
+    const [low, high] = [Number(slider.min), Number(slider.max)];
+    slider.style.setProperty("--at", `${(100 * (Number(slider.value) - low)) / (high - low || 1)}%`);
+  };
+  view.effect(() => {
+    const range = store.meta.value?.l2_range;
+    const now = store.frame.value?.l2;
+    slider.disabled = !range || now === undefined;
+    if (!range || now === undefined || held || timer !== undefined) return;
+    const [low, high] = range.map((x) => String(Math.log10(x)));
+    attr(slider, { min: low, max: high, "aria-valuetext": short(now) });
+    slider.value = String(Math.log10(now));
+    text(value, short(now));
+    fillTrack();
+  });
+  return node;
+}

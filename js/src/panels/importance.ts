@@ -1,0 +1,243 @@
+/** Importance: a row a channel, its OFIV as a bar with the spread over restarts; the unimportant middle is folded. */
+
+import { attr, h, keyed, s, show, text } from "../dom";
+import { digitsAt, digitsFor, fixed, plural } from "../draw/numbers";
+import { linear, ticks } from "../draw/scales";
+import type { Scale } from "../draw/scales";
+import { CONVERGED, DIVERGED } from "../protocol";
+import type { Frame } from "../protocol";
+import type { View } from "../view";
+import { importanceRow, ROW } from "./importance_row";
+import type { Row, RowState } from "./importance_row";
+import { panel } from "./panel";
+
+const OVERSCAN = 6; // rows kept above and below the window of a long unfolded list
+const TALL = 40; // unfolded rows beyond which the list scrolls in itself
+
+/** Mean FIV of each basin's restarts for every channel: what a disagreement looks like; [basin - 1][channel]. */
+export function basinMeans(frame: Frame): Float64Array[] {
+  const K = frame.ofiv.length;
+  const sums: Float64Array[] = [];
+  const sizes: number[] = [];
+  frame.basin.forEach((basin, t) => {
+    if (!basin || frame.status[t] === DIVERGED) return;
+    while (sums.length < basin) {
+      sums.push(new Float64Array(K));
+      sizes.push(0);
+    }
+    sizes[basin - 1]++;
+    for (let k = 0; k < K; k++) sums[basin - 1][k] += frame.fiv[t * K + k];
+  });
+  sums.forEach((sum, b) => sum.forEach((v, k) => (sum[k] = v / sizes[b])));
+  return sums;
+}
+
+/** The range of the bars' axis: everything drawn, and zero. */
+export function extent(frame: Frame, means: readonly Float64Array[]): [number, number] {
+  let [low, high] = [0, 0];
+  const take = (v: number) => {
+    if (v < low) low = v;
+    else if (v > high) high = v;
+  };
+  for (const values of [frame.ofiv, frame.ofiv_low, frame.ofiv_high, frame.other_ofiv ?? []]) values.forEach(take);
+  frame.inconsistent.forEach((flag, k) => flag && means.forEach((m) => take(m[k])));
+  if (low === 0 && high === 0) return [-1, 1];
+  const pad = (high - low) * 0.03;
+  return [low < 0 ? low - pad : 0, high > 0 ? high + pad : 0];
+}
+
+const KEY_BAR = '<rect class="dre-pos" x="0" y="3" width="28" height="8"/><path class="dre-whisker" d="M18 7h10m-10-3v6m10-6v6"/>';
+
+export function importance(view: View): HTMLElement {
+  const { store } = view;
+  const parts = panel("importance", "Importance");
+  const keys = legend();
+  parts.head.lastElementChild!.replaceWith(keys.node);
+  const heads = {
+    channel: h("span", {}, "ch"),
+    logo: h("span", { class: "dre-col-logo" }),
+    motif: h("span", { class: "dre-col-motif" }, "nearest motif"),
+    bars: h("span", { class: "dre-col-bars" }, h("span", {}, "\u25c2 unfavoured"), h("span", {}, "favoured \u25b8")),
+    spread: h("span", {}, h("abbr", { title: "inconsistency: standard deviation over restarts" }, "incons.")),
+    sharing: h("span", { class: "dre-col-sharing" }, "top 5 in"),
+  };
+  const columns = h("div", { class: "dre-columns", "aria-hidden": "true" }, ...Object.values(heads));
+  const grid = s("path", { class: "dre-grid" });
+  const zero = s("path", { class: "dre-zero" });
+  const gridSvg = s("svg", { class: "dre-gridlines", "aria-hidden": "true" }, grid, zero);
+  const rows = h("div", { class: "dre-rows", role: "listbox", tabindex: 0, "aria-label": "Channels, by importance" });
+  const foldTicks = s("path", {});
+  const foldSvg = s("svg", { class: "dre-fold-ticks", "aria-hidden": "true" }, foldTicks);
+  const foldName = h("span", {});
+  const foldWithin = h("span", { class: "dre-about" });
+  const fold = h("button", { type: "button", class: "dre-fold" }, foldName, foldSvg, foldWithin);
+  const scroller = h("div", { class: "dre-scroller" }, h("div", { class: "dre-stack" }, gridSvg, rows, fold));
+  const axis = s("svg", { class: "dre-plot dre-bar-axis", height: 20, "aria-hidden": "true" });
+  const empty = h("p", { class: "dre-empty" }, "Bars come with the first step.");
+  parts.body.append(columns, scroller, axis, empty);
+
+  const barWidth = view.width(heads.bars);
+  const scrolled = view.width(scroller);
+  const setRows = keyed<number, Row>(rows, (k) => importanceRow(view, k, `${parts.node.getAttribute("aria-labelledby")}-${k}`));
+  const setAxis = keyed<number, { node: SVGTextElement }>(axis, () => ({ node: s("text", { class: "dre-axis", y: 14, "text-anchor": "middle" }) }));
+
+  const draw = () => {
+    const frame = store.frame.value;
+    const meta = store.meta.value;
+    const w = barWidth.value;
+    const some = frame !== null && meta !== null && frame.ofiv.some(Number.isFinite);
+    for (const node of [columns, scroller, axis]) show(node, some);
+    show(empty, !some);
+    if (!some || w === 0) return;
+    const { ranking } = view;
+    const { shown, above, folded } = ranking.value;
+    attr(parts.node, { "data-stale": !store.current.value, "data-logos": meta.logos !== undefined, "data-motifs": meta.motifs !== undefined });
+    const finished = frame.status.reduce((n, v) => n + Number(v >= CONVERGED && v !== DIVERGED), 0);
+    const means = basinMeans(frame);
+    const domain = extent(frame, means);
+    const x: Scale = linear(domain, [1, w - 1]);
+    const left = heads.bars.offsetLeft;
+    const stops = ticks(domain[0], domain[1], Math.max(2, Math.floor(w / 80)));
+    const gap = folded.length ? ROW : 0;
+    const top = (i: number) => i * ROW + (i >= above ? gap : 0);
+    const height = shown.length * ROW + gap;
+
+    attr(gridSvg, { height });
+    attr(grid, { d: stops.map((v) => `M${(left + x(v)).toFixed(1)} 0V${height}`).join("") });
+    attr(zero, { d: `M${(left + x(0)).toFixed(1)} 0V${height}` });
+    setAxis(stops, ({ node }, v) => {
+      attr(node, { x: (left + x(v)).toFixed(1) });
+      text(node, fixed(v, digitsFor(stops.length > 1 ? stops[1] - stops[0] : 1)));
+    });
+    const long = shown.length > TALL;
+    attr(scroller, { "data-long": long });
+    rows.style.height = `${height}px`;
+    const [first, last] = long
+      ? [Math.floor(scroller.scrollTop / ROW) - OVERSCAN, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + OVERSCAN]
+      : [0, shown.length];
+    const state: RowState = {
+      frame, meta, x, width: w, means, settled: finished > 0,
+      digits: digitsAt(Math.max(-domain[0], domain[1])),
+      selection: store.selection.value,
+      hover: view.hoverChannel.value,
+      clade: store.selection.value.clade?.length ?? null,
+    };
+    const visible = shown.filter((_, i) => i >= first && i <= last);
+    setRows(visible, (row, _k, i) => row.update(state, top(Math.max(0, first) + i), shown.length, Math.max(0, first) + i));
+
+    show(fold, folded.length > 0);
+    fold.style.top = `${above * ROW}px`;
+    text(foldName, `\u25b8 ${folded.length} more`);
+    attr(foldSvg, { width: w, style: `left:${left}px` });
+    attr(foldTicks, { d: folded.map((k) => `M${x(Number.isFinite(frame.ofiv[k]) ? frame.ofiv[k] : 0).toFixed(1)} 6v8`).join("") });
+    const widest = Math.max(0, ...folded.map((k) => Math.abs(frame.ofiv[k])).filter(Number.isFinite));
+    text(foldWithin, `all within \u00b1${fixed(widest, state.digits + 1)}`);
+
+    const other = frame.other !== null && frame.other_ofiv ? (store.names.value[frame.other] ?? null) : null;
+    parts.about(
+      [
+        store.names.value.length > 1 ? store.names.value[store.target.value] : plural(meta.channels, "channel"),
+        finished > 0 && finished < frame.status.length && frame.state === "running" ? `${finished} of ${frame.status.length} restarts` : "",
+      ].filter(Boolean).join(", "),
+    );
+    keys.update({ moving: finished === 0, other, basins: means.length, disagree: frame.inconsistent.some(Boolean), sorted: view.byDifference.value && other !== null });
+    text(heads.sharing, state.clade ? `top 5 of ${state.clade}` : "top 5 in");
+  };
+  view.effect(draw);
+  view.effect(() => {
+    void scrolled.value;
+    void view.unfolded.value;
+  });
+  view.on(scroller, "scroll", draw);
+
+  view.on(fold, "click", () => (view.unfolded.value = true));
+  view.on(rows, "pointerenter", () => (view.holdRows.value = true));
+  view.on(rows, "pointerleave", () => {
+    view.holdRows.value = false;
+    view.hoverChannel.value = null;
+  });
+  const channelAt = (event: Event): number | null => {
+    const row = (event.target as Element).closest("[data-channel]");
+    return row ? Number(row.getAttribute("data-channel")) : null;
+  };
+  view.on(rows, "pointermove", (event: PointerEvent) => (view.hoverChannel.value = channelAt(event)));
+  view.on(rows, "click", (event: MouseEvent) => {
+    const k = channelAt(event);
+    if (k === null) return;
+    if (view.pairFrom.value !== null || event.shiftKey) choosePair(view, k);
+    else store.select({ channel: store.selection.value.channel === k && !store.selection.value.pair ? null : k, pair: null });
+  });
+  view.on(rows, "keydown", (event: KeyboardEvent) => {
+    const { shown } = view.ranking.value;
+    const at = shown.indexOf(store.selection.value.channel ?? -1);
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? shown.length - 1 : at - 1, Home: 0, End: shown.length - 1 }[event.key];
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (to !== undefined) {
+      const k = shown[Math.min(shown.length - 1, Math.max(0, to))];
+      store.select({ channel: k, pair: null }, { step: true });
+      const edge = shown.indexOf(k) * ROW;
+      if (edge < scroller.scrollTop) scroller.scrollTop = edge;
+      else if (edge + ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = edge + ROW - scroller.clientHeight;
+    } else if (event.key === "Enter") view.unfolded.value = !view.unfolded.value;
+    else if (event.key.toLowerCase() === "s") view.byDifference.value = !view.byDifference.value;
+    else return;
+    event.preventDefault();
+  });
+  view.effect(() => {
+    const { channel } = store.selection.value;
+    attr(rows, { "aria-activedescendant": channel === null ? null : `${parts.node.getAttribute("aria-labelledby")}-${channel}` });
+  });
+  return parts.node;
+}
+
+/** Takes one channel of a pair: with the selected one it makes the pair, alone it waits for the second. */
+export function choosePair(view: View, k: number): void {
+  const { store } = view;
+  const first = typeof view.pairFrom.value === "number" ? view.pairFrom.value : view.pairFrom.value === null ? store.selection.value.channel : null;
+  if (first === null || first === k) view.pairFrom.value = k;
+  else {
+    view.pairFrom.value = null;
+    store.select({ pair: [first, k] });
+  }
+}
+
+interface LegendState {
+  moving: boolean;
+  other: string | null;
+  basins: number;
+  disagree: boolean;
+  sorted: boolean;
+}
+
+/** The keys of the marks in use, at the panel's head. */
+function legend() {
+  const mark = (width: number, inner: string): SVGSVGElement => {
+    const svg = s("svg", { width, height: 14, "aria-hidden": "true" });
+    svg.innerHTML = inner; // our own constant, no data
+    return svg;
+  };
+  const item = (svg: SVGSVGElement, words = "") => {
+    const label = h("bdi", {}, words);
+    return { node: h("span", { class: "dre-key" }, svg, label), label };
+  };
+  const mean = item(mark(29, KEY_BAR), "mean, 95 % over restarts");
+  const moving = item(mark(24, '<rect class="dre-pos dre-pale-bar" x="0" y="3" width="24" height="8"/>'), "not converged yet, still moving");
+  const other = item(mark(6, '<rect class="dre-tick" x="1" y="1" width="4" height="12"/>'));
+  const disagree = item(
+    mark(20, `<circle class="dre-basin-1" cx="4" cy="7" r="3"/><path class="dre-basin-2" d="M14 3l4 4-4 4-4-4z"/>`),
+    "pale bar: restarts disagree",
+  );
+  const sorted = h("span", { class: "dre-key" }, "by difference");
+  const node = h("span", { class: "dre-state dre-keys" }, sorted, mean.node, moving.node, other.node, disagree.node);
+  return {
+    node,
+    update(state: LegendState) {
+      show(mean.node, !state.moving);
+      show(moving.node, state.moving);
+      show(other.node, state.other !== null && !state.moving);
+      show(disagree.node, state.disagree && !state.moving);
+      show(sorted, state.sorted);
+      text(other.label, state.other ?? "");
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** One row of the importance panel: number, logo, motif, bar with its spread, inconsistency, sharing. */
+
+import { attr, h, s, show, text } from "../dom";
+import { BASES, information, logoPaths } from "../draw/logo";
+import { fixed } from "../draw/numbers";
+import type { Scale } from "../draw/scales";
+import type { Frame, Meta, Selection } from "../protocol";
+import type { View } from "../view";
+import { basinClass, basinMark } from "./panel";
+
+export const ROW = 20; // px
+const BAR = 10; // px, height of a bar
+const CAP = 3; // px, half length of a whisker's end
+const LOGO = { width: 86, height: 17 };
+const MAX_BASINS = 4; // marks with shapes and colours of their own
+
+export interface RowState {
+  readonly frame: Frame;
+  readonly meta: Meta;
+  readonly x: Scale;
+  readonly width: number;
+  /** Mean FIV by basin and channel. */
+  readonly means: readonly Float64Array[];
+  /** Whether a restart has finished: before that, bars are faint. */
+  readonly settled: boolean;
+  readonly digits: number;
+  readonly selection: Selection;
+  readonly hover: number | null;
+  /** Size of the selected clade. */
+  readonly clade: number | null;
+}
+
+export interface Row {
+  readonly node: HTMLElement;
+  update(state: RowState, top: number, rows: number, index: number): void;
+}
+
+/** The information that fills a logo's height: that of the richest position of all logos, at least half a bit. */
+const fullHeights = new WeakMap<Float32Array, number>();
+export function fullHeight(logos: Float32Array, channels: number): number {
+  let bits = fullHeights.get(logos);
+  if (bits === undefined) {
+    const width = logos.length / (4 * channels);
+    bits = 0.5;
+    for (let k = 0; k < channels; k++) {
+      for (let i = 0; i < width; i++) {
+        const p = [0, 1, 2, 3].map((b) => logos[(k * 4 + b) * width + i]);
+        const here = information(p);
+        if (here > bits) bits = here;
+      }
+    }
+    fullHeights.set(logos, bits);
+  }
+  return bits;
+}
+
+/** An SVG of a channel's logo; empty where the channel has none. */
+export function logo(meta: Meta, channel: number, box = LOGO): SVGSVGElement {
+  const svg = s("svg", { class: "dre-logo", width: box.width, height: box.height, viewBox: `0 0 ${box.width} ${box.height}`, "aria-hidden": "true" });
+  if (!meta.logos) return svg;
+  const width = meta.logos.length / (4 * meta.channels);
+  const ppm = meta.logos.subarray(channel * 4 * width, (channel + 1) * 4 * width);
+  const paths = logoPaths(ppm, width, { ...box, bits: fullHeight(meta.logos, meta.channels) });
+  paths.forEach((d, b) => d && svg.append(s("path", { class: `dre-${BASES[b]}`, d })));
+  return svg;
+}
+
+export function importanceRow(view: View, k: number, id: string): Row {
+  const number = h("span", { class: "dre-ch" }, String(k));
+  const logoCell = h("span", { class: "dre-col-logo" });
+  const motif = h("bdi", { class: "dre-col-motif dre-cut" });
+  const bar = s("rect", { y: (ROW - BAR) / 2, height: BAR });
+  const whisker = s("path", { class: "dre-whisker" });
+  const tick = s("rect", { class: "dre-tick", width: 4, y: 3, height: ROW - 6 });
+  const marks = Array.from({ length: MAX_BASINS }, (_, b) => s("path", { class: `dre-basin-mark ${basinClass(b + 1)}`, d: basinMark(b + 1, 2.8) }));
+  const svg = s("svg", { class: "dre-bar", height: ROW, "aria-hidden": "true" }, bar, tick, whisker, ...marks);
+  const diamond = s("path", { d: "M5 .8L9.2 5 5 9.2.8 5z" });
+  const spread = h("span", {});
+  const spreadCell = h("span", { class: "dre-spread" }, s("svg", { width: 10, height: 10, "aria-hidden": "true" }, diamond), spread);
+  const sharing = h("span", { class: "dre-col-sharing" });
+  const node = h("div", { class: "dre-row", role: "option", id, "data-channel": k }, number, logoCell, motif, h("span", { class: "dre-col-bars" }, svg), spreadCell, sharing);
+  let drawnFor: Meta | null = null;
+  void view;
+
+  return {
+    node,
+    update({ frame, meta, x, width, means, settled, digits, selection, hover, clade }, top, rows, index) {
+      if (drawnFor !== meta) {
+        drawnFor = meta;
+        logoCell.replaceChildren(logo(meta, k));
+        const match = meta.motifs?.[k];
+        text(motif, meta.motifs ? (match?.name ?? "no match") : "");
+        attr(motif, { "data-none": !match, title: match?.name ?? null });
+      }
+      node.style.transform = `translateY(${top}px)`;
+      const value = frame.ofiv[k];
+      const [low, high] = [frame.ofiv_low[k], frame.ofiv_high[k]];
+      const disagree = Boolean(frame.inconsistent[k]) && settled;
+      const selected = selection.channel === k || selection.pair?.[0] === k || selection.pair?.[1] === k;
+      attr(node, {
+        "aria-selected": String(selected),
+        "data-main": selection.channel === k,
+        "data-hover": hover === k,
+        "aria-setsize": rows,
+        "aria-posinset": index + 1,
+        "aria-label": `channel ${k}, importance ${fixed(value, digits + 1)}, ${fixed(low, digits + 1)} to ${fixed(high, digits + 1)}${disagree ? ", restarts disagree" : ""}`,
+      });
+      attr(svg, { width });
+      const there = Number.isFinite(value);
+      show(bar, there);
+      if (there) {
+        const [a, b] = [x(Math.min(0, value)), x(Math.max(0, value))];
+        attr(bar, {
+          class: `${value < 0 ? "dre-neg" : "dre-pos"}${disagree ? " dre-disagree" : settled ? "" : " dre-pale-bar"}`,
+          x: a.toFixed(2),
+          width: Math.max(0.5, b - a).toFixed(2),
+        });
+      }
+      const spreadKnown = there && Number.isFinite(low) && Number.isFinite(high);
+      show(whisker, spreadKnown);
+      if (spreadKnown) {
+        const [a, b, y] = [x(low).toFixed(2), x(high).toFixed(2), ROW / 2];
+        attr(whisker, { d: `M${a} ${y}H${b}M${a} ${y - CAP}v${2 * CAP}M${b} ${y - CAP}v${2 * CAP}` });
+      }
+      const other = frame.other_ofiv?.[k];
+      show(tick, other !== undefined && Number.isFinite(other) && settled);
+      if (other !== undefined && Number.isFinite(other)) attr(tick, { x: (x(other) - 2).toFixed(2) });
+      marks.forEach((mark, b) => {
+        const mean = means[b]?.[k];
+        const visible = disagree && mean !== undefined && Number.isFinite(mean);
+        show(mark, visible);
+        if (visible) attr(mark, { transform: `translate(${x(mean).toFixed(2)} ${ROW / 2})` });
+      });
+      attr(spreadCell, { "data-high": disagree });
+      show(spreadCell, Number.isFinite(frame.deviation[k]));
+      text(spread, fixed(frame.deviation[k], 3));
+      const shared = clade !== null && frame.clade_sharing ? frame.clade_sharing[k] : frame.sharing[k];
+      text(sharing, String(shared));
+    },
+  };
+}

@@ -1,0 +1,10 @@
+/** The panels of the view, in reading order; a panel is a function from a view to its node. */
+
+import type { View } from "../view";
+import { classes } from "./classes";
+import { controls } from "./controls";
+import { convergence } from "./convergence";
+import { importance } from "./importance";
+import { selectionBar } from "./selection";
+
+export const PANELS: readonly ((view: View) => HTMLElement)[] = [controls, selectionBar, classes, convergence, importance];

@@ -1,0 +1,49 @@
+/** What every panel has: a section with a name, a line that says what is drawn in which unit, and a state at the right. */
+
+import { h, text } from "../dom";
+
+export interface PanelParts {
+  readonly node: HTMLElement;
+  readonly body: HTMLElement;
+  readonly head: HTMLElement;
+  /** Sets the line after the name. */
+  about(words: string): void;
+  /** Sets the state at the head's right. */
+  state(words: string): void;
+}
+
+let labels = 0;
+
+export function panel(id: string, name: string, about = ""): PanelParts {
+  const label = `dre-head-${++labels}`;
+  const title = h("h2", { id: label, class: "dre-name" }, name);
+  const aboutNode = h("span", { class: "dre-about" }, about);
+  const stateNode = h("span", { class: "dre-state" });
+  const head = h("div", { class: "dre-head" }, title, aboutNode, stateNode);
+  const body = h("div", { class: "dre-panel-body" });
+  const node = h("section", { class: `dre-panel dre-${id}`, "data-panel": id, "aria-labelledby": label }, head, body);
+  return {
+    node,
+    body,
+    head,
+    about: (words) => text(aboutNode, words),
+    state: (words) => text(stateNode, words),
+  };
+}
+
+/** The mark of a basin, as SVG path data around the origin: circle, diamond, triangle, square. */
+export function basinMark(basin: number, r: number): string {
+  switch ((basin - 1) % 4) {
+    case 0:
+      return `M${-r} 0A${r} ${r} 0 1 1 ${r} 0A${r} ${r} 0 1 1 ${-r} 0Z`;
+    case 1:
+      return `M0 ${-r * 1.3}L${r * 1.3} 0L0 ${r * 1.3}L${-r * 1.3} 0Z`;
+    case 2:
+      return `M0 ${-r * 1.2}L${r * 1.15} ${r * 0.9}L${-r * 1.15} ${r * 0.9}Z`;
+    default:
+      return `M${-r} ${-r}H${r}V${r}H${-r}Z`;
+  }
+}
+
+/** Class name of a basin's colour; basins beyond the fourth share its grey. */
+export const basinClass = (basin: number): string => `dre-basin-${Math.min(4, Math.max(1, basin))}`;

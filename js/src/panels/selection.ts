@@ -1,0 +1,125 @@
+/** The selection bar: what all panels speak of, as chips, and the same as a line of Python. */
+
+import { attr, h, s, show, text } from "../dom";
+import type { Selection } from "../protocol";
+import type { View } from "../view";
+
+const CHANNEL = (k: number): string => `ch ${k}`;
+
+function arrow(name: string, d: string): HTMLButtonElement {
+  return h(
+    "button",
+    { type: "button", class: "dre-step", "aria-label": name },
+    s("svg", { viewBox: "0 0 6 10", width: 6, height: 10, "aria-hidden": "true" }, s("path", { d })),
+  );
+}
+
+/** A string as Python writes it. */
+const quoted = (name: string): string => JSON.stringify(name).replace(/[\u007f-\uffff]/g, (c) => c);
+
+/** The call that makes this selection; names are used where they name one class only. */
+export function asPython(selection: Selection, targets: readonly string[]): string {
+  const name = (i: number): string =>
+    targets[i] && targets.indexOf(targets[i]) === targets.lastIndexOf(targets[i]) ? quoted(targets[i]) : String(i);
+  const parts: string[] = [];
+  if (selection.target !== null) parts.push(`target=${name(selection.target)}`);
+  if (selection.other !== null) parts.push(`other=${name(selection.other)}`);
+  if (selection.clade) parts.push(`clade=[${selection.clade.join(", ")}]`);
+  if (selection.pair) parts.push(`pair=(${selection.pair.join(", ")})`);
+  else if (selection.channel !== null) parts.push(`channel=${selection.channel}`);
+  if (selection.restart !== null) parts.push(`restart=${selection.restart}`);
+  return `explorer.select(${parts.join(", ")})`;
+}
+
+function chip(view: View, kind: string, remove: () => void) {
+  const label = h("bdi", {});
+  const close = h("button", { type: "button", class: "dre-x" }, "\u2715");
+  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span", { class: "dre-mark", "aria-hidden": "true" }), label, close);
+  view.on(close, "click", remove);
+  return {
+    node,
+    set(words: string | null, closable = true) {
+      show(node, words !== null);
+      show(close, closable);
+      text(label, words ?? "");
+      attr(label, { title: words });
+      attr(close, { "aria-label": `Clear ${words ?? ""}` });
+    },
+  };
+}
+
+export function selectionBar(view: View): HTMLElement {
+  const { store } = view;
+  const back = arrow("Back", "M5 1L1 5l4 4");
+  const forward = arrow("Forward", "M1 1l4 4-4 4");
+  back.title = "Back (Alt+Left)";
+  forward.title = "Forward (Alt+Right)";
+  const target = chip(view, "target", () => store.select({ target: null }));
+  const versus = h("span", { class: "dre-about" }, "vs");
+  const other = chip(view, "other", () => store.select({ other: null }));
+  const clade = chip(view, "clade", () => store.select({ clade: null }));
+  const bar = h("span", { class: "dre-rule" });
+  const channel = chip(view, "channel", () => store.select({ channel: null }));
+  const pair = chip(view, "pair", () => store.select({ pair: null }));
+  const restart = chip(view, "restart", () => store.select({ restart: null }));
+  const hint = h("span", { class: "dre-about dre-hint" }, "Shift-click a second class to compare");
+  const clear = h("button", { type: "button", class: "dre-link" }, "Clear");
+  const key = h("kbd", {}, "Esc");
+  const python = h("button", { type: "button", class: "dre-python", title: "The same from Python: click copies" });
+  const said = h("span", { class: "dre-said", role: "status" });
+  const chips = h("span", { class: "dre-chips" }, target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, hint, clear, key);
+  const node = h(
+    "section",
+    { class: "dre-selection", "data-panel": "selection", "aria-label": "Selection" },
+    h("span", { class: "dre-steps" }, back, forward),
+    chips,
+    said,
+    python,
+  );
+
+  view.on(back, "click", () => store.back());
+  view.on(forward, "click", () => store.forward());
+  view.on(clear, "click", () => store.clear());
+  view.on(python, "click", () => {
+    const line = python.textContent ?? "";
+    const told = (words: string) => {
+      text(said, words);
+      setTimeout(() => text(said, ""), 1500);
+    };
+    if (!navigator.clipboard) told("Copying needs a secure page");
+    else navigator.clipboard.writeText(line).then(() => told("Copied"), () => told("The browser refused"));
+  });
+  view.on(view.root, "keydown", (event: KeyboardEvent) => {
+    if (event.altKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+      event.preventDefault();
+      if (event.key === "ArrowLeft") store.back();
+      else store.forward();
+    } else if (event.key === "Escape" && !event.defaultPrevented && store.clearInnermost()) event.preventDefault();
+  });
+
+  view.effect(() => {
+    const selection = store.selection.value;
+    const names = store.names.value;
+    const name = (i: number | null): string | null => (i === null ? null : (names[i] ?? `class ${i}`));
+    const alone = names.length === 1;
+    const known = store.meta.value !== null;
+    target.set(known ? name(store.target.value) : null, selection.target !== null && !alone);
+    other.set(name(selection.other));
+    show(versus, selection.other !== null);
+    clade.set(selection.clade ? `clade of ${selection.clade.length}` : null);
+    channel.set(selection.channel === null || selection.pair ? null : CHANNEL(selection.channel));
+    pair.set(selection.pair ? `${selection.pair[0]} \u00d7 ${selection.pair[1]}` : null);
+    restart.set(selection.restart === null ? null : `restart ${selection.restart}`);
+    show(bar, selection.channel !== null || selection.pair !== null || selection.restart !== null);
+    show(hint, names.length > 1 && selection.other === null && selection.clade === null);
+    const anything = Object.values(selection).some((v) => v !== null);
+    show(clear, anything);
+    show(key, anything);
+    text(python, asPython(selection, store.meta.value?.targets ?? []));
+  });
+  view.effect(() => {
+    back.disabled = !store.canBack.value;
+    forward.disabled = !store.canForward.value;
+  });
+  return node;
+}

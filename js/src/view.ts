@@ -1,0 +1,98 @@
+/** One view of a model: its root element, what it hovers, its theme, and the end of everything it started. */
+
+import { effect, signal } from "@preact/signals-core";
+import type { ReadonlySignal, Signal } from "@preact/signals-core";
+import { readTheme } from "./draw/theme";
+import type { Theme } from "./draw/theme";
+import type { Ranking } from "./ranking";
+import type { Store } from "./store";
+
+export interface View {
+  readonly store: Store;
+  readonly root: HTMLElement;
+  /** Aborted when the view closes. */
+  readonly signal: AbortSignal;
+  readonly theme: ReadonlySignal<Theme>;
+  /** The restart or channel under the pointer, shared by the panels of this view. */
+  readonly hoverRestart: Signal<number | null>;
+  readonly hoverChannel: Signal<number | null>;
+  /** Which channels have a row, in importance and feature map alike. */
+  readonly ranking: Signal<Ranking>;
+  /** True while the pointer is on a row: rows then keep their places. */
+  readonly holdRows: Signal<boolean>;
+  /** All channels unfolded (importance and feature map together). */
+  readonly unfolded: Signal<boolean>;
+  /** Whether the importance rows are ordered by the difference to the compared class. */
+  readonly byDifference: Signal<boolean>;
+  /** First channel of a pair being chosen by keyboard. */
+  readonly pairFrom: Signal<number | "ask" | null>;
+  /** Runs now and whenever a signal it read changes; an error stays in its panel. */
+  effect(run: () => void): void;
+  on<T extends EventTarget>(target: T, type: string, handler: (event: any) => void, options?: AddEventListenerOptions): void;
+  /** Width of an element in CSS pixels, 0 while it is not laid out. */
+  width(element: Element): ReadonlySignal<number>;
+}
+
+export function createView(store: Store, root: HTMLElement, ended: AbortSignal): View {
+  const theme = signal(readTheme(root));
+  const widths = new Map<Element, Signal<number>>();
+  const observer = new ResizeObserver((entries) => {
+    for (const entry of entries) {
+      const width = widths.get(entry.target);
+      if (width) width.value = Math.round(entry.contentRect.width);
+    }
+  });
+  const retheme = () => {
+    const next = readTheme(root);
+    if (JSON.stringify(next) !== JSON.stringify(theme.value)) theme.value = next;
+  };
+  const marks = ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"];
+  const restyled = new MutationObserver(() => requestAnimationFrame(retheme));
+  for (const node of [document.documentElement, document.body]) {
+    restyled.observe(node, { attributes: true, attributeFilter: marks });
+  }
+  const preferred = matchMedia("(prefers-color-scheme: dark)");
+  preferred.addEventListener("change", retheme, { signal: ended });
+  requestAnimationFrame(retheme); // the host may attach the root, and with it its colours, only after render
+  ended.addEventListener("abort", () => {
+    observer.disconnect();
+    restyled.disconnect();
+    widths.clear();
+  });
+
+  return {
+    store,
+    root,
+    signal: ended,
+    theme,
+    hoverRestart: signal(null),
+    hoverChannel: signal(null),
+    ranking: signal({ shown: [], above: 0, folded: [] }),
+    holdRows: signal(false),
+    unfolded: signal(false),
+    byDifference: signal(false),
+    pairFrom: signal(null),
+    effect(run) {
+      const stop = effect(() => {
+        try {
+          run();
+        } catch (error) {
+          console.error("dr_explorer: a panel could not be drawn", error);
+        }
+      });
+      if (ended.aborted) stop();
+      else ended.addEventListener("abort", stop);
+    },
+    on(target, type, handler, options = {}) {
+      target.addEventListener(type, handler, { ...options, signal: ended });
+    },
+    width(element) {
+      let width = widths.get(element);
+      if (!width) {
+        widths.set(element, (width = signal(0)));
+        observer.observe(element);
+      }
+      return width;
+    },
+  };
+}
