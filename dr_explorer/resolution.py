@@ -352,6 +352,6 @@ def _attributes(ascent: Ascent) -> dict[str, Any]:
         "init": ascent.init,
         "random_state": str(ascent.random_state),  # may be beyond a signed 64-bit integer
         "dr_explorer": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "device": str(tail.device),
     }

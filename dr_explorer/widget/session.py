@@ -181,8 +181,8 @@ class Session:
         self._fresh = self._tree_due = True
         self._readings.spend_anyway()
         self._overview.spend_anyway()
-        self.at_rest.set()
         self._finished()
+        self.at_rest.set()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
