@@ -374,6 +374,18 @@ def test_keras_2_on_theano_is_reversed_too(tmp_path):
     np.testing.assert_allclose(load_keras(tmp_path / "x.h5")(torch.from_numpy(x)).detach(), expected, **CLOSE)
 
 
+@pytest.mark.parametrize(("size", "before"), [(1, 0), (2, 1), (3, 1), (4, 3), (5, 3)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_theano_pools_from_further_before(tmp_path, size, before, stride):
+    """Keras on Theano pads `same` pooling by size - 1 in front, or size - 2 where that is odd."""
+    pool = ("MaxPooling1D", {"pool_size": [size], "strides": [stride], "padding": "same"})
+    reference.write(tmp_path / "x.h5", [pool], [[]], (LENGTH, 4), attributes={"backend": "theano"})
+    x = np.random.default_rng(0).normal(size=(2, 4, LENGTH)).astype(np.float32)
+    starts = range(-before, -before + stride * -(-LENGTH // stride), stride)
+    expected = np.stack([x[:, :, max(i, 0) : i + size].max(-1) for i in starts], axis=-1)
+    np.testing.assert_array_equal(load_keras(tmp_path / "x.h5")(torch.from_numpy(x)).numpy(), expected)
+
+
 def test_weights_only_files_need_the_architecture_as_text_or_file(tmp_path):
     specs, x = [conv1d(activation="relu"), *HEAD], random(3, LENGTH)
     expected, arrays = reference.run(specs, x.transpose(0, 2, 1), np.random.default_rng(0))
