@@ -80,7 +80,7 @@ export class MockKernel {
         if (args.l2) this.world.l2 = args.l2;
         if (args.n_restarts) this.world.o.restarts = args.n_restarts;
       }
-      this.model.deliver({ header: { v: 1, type: "reply", id: message.id, ok: true, error: null }, buffers: [] });
+      this.model.deliver({ header: { v: 1, type: "reply", run: this.world.run, seq: ++this.world.seq, id: message.id, ok: true, error: null }, buffers: [] });
       this.frame();
     }
   }

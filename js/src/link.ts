@@ -32,6 +32,7 @@ export function connect(model: Model, store: Store): Link {
   let open = 0;
   let pending: Message[] = [];
   let scheduled = false;
+  let received = -1; // the newest message's number: drawn or not, it took a place among those in flight
   let nextId = 1;
   let heard = 0; // when the last message came, 0 before the first
   const born = Date.now();
@@ -44,11 +45,11 @@ export function connect(model: Model, store: Store): Link {
 
   function draw(): void {
     scheduled = false;
-    if (signal.aborted || open === 0 || pending.length === 0) return;
-    const messages = pending;
+    if (signal.aborted || open === 0 || received < 0) return;
+    const [messages, seq] = [pending, received];
     pending = [];
+    received = -1;
     store.put(messages); // effects run inside: when this returns, every view's DOM is up to date
-    const seq = Math.max(...messages.map((m) => ("seq" in m ? m.seq : -1)));
     send("ack", { seq });
   }
 
@@ -67,13 +68,14 @@ export function connect(model: Model, store: Store): Link {
       return;
     }
     heard = Date.now();
+    store.link.value = "live";
     if (message.type === "reply") {
       store.notice.value = message.ok ? null : (message.error ?? "the kernel refused, and did not say why");
-      return;
+    } else {
+      pending = pending.filter((m) => m.type !== message.type); // only the newest of each kind is worth drawing
+      pending.push(message);
     }
-    store.link.value = "live";
-    pending = pending.filter((m) => m.type !== message.type); // only the newest of each kind is worth drawing
-    pending.push(message);
+    received = message.seq ?? received;
     schedule();
   });
 

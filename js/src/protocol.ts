@@ -122,7 +122,7 @@ export interface Pair extends Common {
   others?: Float32Array;
 }
 
-export interface Reply {
+export interface Reply extends Common {
   type: "reply";
   id: number;
   ok: boolean;
@@ -168,6 +168,14 @@ const ARRAYS: Record<string, Record<string, Dtype>> = {
   reply: {},
 };
 
+const EMPTY = { float32: new Float32Array(0), uint8: new Uint8Array(0), uint16: new Uint16Array(0), uint32: new Uint32Array(0) };
+
+/** What a frame without arrays leaves open: nothing has run yet. */
+const NOT_YET = {
+  l2: NaN, step_size: NaN, n_restarts: NaN, rule: "", target: 0, other: null, restart: 0, eta: null, map_scale: 0, step: 0,
+  counts: { trials: 0, waiting: 0, running: 0, converged: 0, exhausted: 0, diverged: 0 },
+};
+
 interface ArraySpec {
   name: string;
   dtype: string;
@@ -199,17 +207,22 @@ export function decode(header: Header, buffers: readonly Bytes[]): Message {
   }
   const table = ARRAYS[header.type];
   if (!table) throw new Error(`unknown message type ${JSON.stringify(header.type)}: reload the page`);
-  const { v: _v, arrays = [], ...message } = header;
+  const { v: _v, arrays = [], ...fields } = header;
+  const message: Record<string, unknown> = fields;
   if (arrays.length !== buffers.length) {
     throw new Error(`${header.type}: expected ${arrays.length} buffers, got ${buffers.length}`);
   }
   arrays.forEach((spec, i) => {
     const dtype = table[spec.name] ?? table[`${spec.name}?`];
     if (dtype && dtype !== spec.dtype) throw new Error(`array ${spec.name}: expected ${dtype}, got ${spec.dtype}`);
-    (message as Record<string, unknown>)[spec.name] = view(buffers[i], spec);
+    message[spec.name] = view(buffers[i], spec);
   });
+  const bare = header.type === "frame" && arrays.length === 0;
+  if (bare) for (const [name, value] of Object.entries(NOT_YET)) message[name] ??= value;
   for (const name of Object.keys(table)) {
-    if (!name.endsWith("?") && !(name in message)) throw new Error(`${header.type}: array ${name} is missing`);
+    if (name.endsWith("?") || name in message) continue;
+    if (!bare) throw new Error(`${header.type}: array ${name} is missing`);
+    message[name] = EMPTY[table[name]];
   }
   return message as unknown as Message;
 }
