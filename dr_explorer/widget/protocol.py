@@ -18,18 +18,20 @@ From the kernel to the page
 From the page to the kernel
 ---------------------------
 ``hello``    ``{v, type, page}``: a page opened or was reloaded: credit starts anew, everything is sent.
-``ack``      ``{v, type, page, seq}``: the message ``seq`` was drawn.
+``ack``      ``{v, type, page, seq}``: the message ``seq`` was drawn, and all before it were drawn or overtaken.
 ``command``  ``{v, type, page, id, name, args}``: see `COMMANDS`.
 
 Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` counts messages)
 ------------------------------------------------------------------------------------------------
 ``meta``   model: str, device: str, layer: str, layers: [{name, type, shape, cut, suggested}], targets: [str],
            channels: int, positions: int (0 where the layer has none), segments: [{name, start, stop}],
-           l2_range: [low, high], rule: str
+           l2_range: [low, high], rule: str, motifs (may be missing): [{name, p} | null], the nearest known
+           motif of each channel
 ``frame``  state, message: str | null, l2, step_size, n_restarts, rule, target: int (the class in detail),
            other: int | null, restart: int (the trial whose map is shown), rate: float (trial-steps a second),
            eta: float | null (s), elapsed: float (s), map_scale: float, step: int (engine steps),
-           counts: {trials, waiting, running, converged, exhausted, diverged}
+           counts: {trials, waiting, running, converged, exhausted, diverged}.
+           Without arrays it has state, message, elapsed and rate only: nothing has run yet
 ``tree``   metric: str
 ``pairs``  target: int
 ``pair``   target: int, pair: [i, j], logic: str, confidence: float, words: str, agree: [n, of],
@@ -107,6 +109,8 @@ ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
         "sharing": ("uint16", "K", "classes in which the channel is among the top 5"),
         "map?": ("uint8", "K,W", "shown trial's feature map: (byte - 128) / 127 * map_scale"),
         "other_ofiv?": ("float32", "K", "overall feature importance of the compared class"),
+        "clade_sharing?": ("uint16", "K", "classes of the selected clade in which the channel is among the top 5"),
+        "clade_ofiv?": ("float32", "K", "mean overall feature importance over the selected clade"),
     },
     "tree": {
         "linkage": ("float32", "C-1,4", "scipy's linkage rows: left, right, height, size"),
@@ -129,6 +133,8 @@ ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
     "pair": {
         "corners": ("float32", "B,2,2", "mean logit with [i off/on][j off/on], one table a basin or reading"),
         "corners_spread": ("float32", "B,2,2", "half width of its 95 % interval"),
+        "levels?": ("float32", "B,2,2", "activation of [i, j] when [off, on]"),
+        "others?": ("float32", "C,2", "overall feature importance of channels i and j in every class"),
     },
 }
 
