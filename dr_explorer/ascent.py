@@ -17,16 +17,11 @@ from torch import Tensor
 
 from dr_explorer import rules
 from dr_explorer.tail import Tail
-from dr_explorer.trace import Traces
-
-#: The states of a trial. The order is part of the wire and of saved files.
-WAITING, RUNNING, CONVERGED, EXHAUSTED, DIVERGED, STOPPED = range(6)
+from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
 
 #: Feature-map numbers a step works on at once: enough to fill the device, few enough to stay lively and in cache.
 ELEMENTS_A_STEP = {"cpu": 2**21, "cuda": 2**26}
 SMALL_STEP = 2**17  # below this many numbers a step, more than one CPU thread costs more than it brings
-#: End points of every trial are kept up to this size, so that a changed l2 re-ascends from where the maps are.
-KEEP_ENDS_BYTES = 2**28
 #: Evaluations between two looks at which trials are done; on a GPU each look waits for the device.
 BURST = {"cpu": 2, "cuda": 8}
 COMPACT_SHARE = 0.25  # slots are closed up when this share of them is done and nobody waits
@@ -112,20 +107,7 @@ class Ascent:
         self.batch_size = batch_size or fitting
         self.n_steps = 0  # engine steps so far
 
-        shape = (len(self.targets), n_restarts)
-        self.status = np.full(shape, WAITING, np.uint8)
-        self.steps = np.zeros(shape, np.int64)
-        self.score = np.full(shape, np.nan, np.float32)
-        self.objective = np.full(shape, np.nan, np.float32)
-        self.fiv = np.full((*shape, tail.shape[0]), np.nan, np.float32)
-        self.traces = Traces(*shape, max_steps)
-        self._warm = np.zeros(shape, bool)  # trials that start from their own last end point
-        self._ends: np.ndarray | None = None  # (C, T, *map) where they fit
-        self._best_map: np.ndarray | None = None  # (C, *map) where they do not
-        self._best_of = np.full(len(self.targets), np.nan, np.float32)
-        self._keep_ends = keep_maps != "none" and (
-            keep_maps == "all" or 4 * self._size * self.status.size <= KEEP_ENDS_BYTES
-        )
+        self.trials = Trials(len(self.targets), n_restarts, tail.shape, max_steps, keep_maps)
         self._first: int | None = None
         self._state: rules.State | None = None
         self._slot = np.empty((2, 0), np.int64)  # class index and restart of each slot
@@ -139,33 +121,13 @@ class Ascent:
         return self.rule.l2
 
     @property
-    def n_targets(self) -> int:
-        return self.status.shape[0]
-
-    @property
-    def n_restarts(self) -> int:
-        return self.status.shape[1]
-
-    @property
     def finished(self) -> bool:
         """Whether no trial is running or waiting."""
-        return bool((self.status >= CONVERGED).all())
-
-    def counts(self) -> dict[str, int]:
-        """How many trials are in each state, by name."""
-        n = np.bincount(self.status.ravel(), minlength=6)
-        return {
-            "trials": int(self.status.size),
-            "waiting": int(n[WAITING]),
-            "running": int(n[RUNNING]),
-            "converged": int(n[CONVERGED]),
-            "exhausted": int(n[EXHAUSTED]),
-            "diverged": int(n[DIVERGED]),
-        }
+        return self.trials.finished
 
     def live_fiv(self, target: int) -> np.ndarray:
         """FIVs (T, K) of one class as they stand now, running trials included; NaN where there is none yet."""
-        fiv = self.fiv[target].copy()
+        fiv = self.trials.fiv[target].copy()
         rows = np.flatnonzero(self._slot[0] == target)
         if len(rows):
             maps = self._maps(rows)
@@ -177,32 +139,7 @@ class Ascent:
         rows = np.flatnonzero((self._slot[0] == target) & (self._slot[1] == restart))
         if len(rows):
             return self._maps(rows)[0]
-        if self.status[target, restart] not in (CONVERGED, EXHAUSTED, STOPPED):
-            return None
-        if self._ends is not None:
-            found = self._ends[target, restart]
-            return None if np.isnan(found).any() else found
-        if self._best_map is not None and self.objective[target, restart] == self._best_of[target]:
-            return self._best_map[target]
-        return None
-
-    def best_maps(self) -> np.ndarray:
-        """Each class's best trial's map (C, K, W) or (C, K); NaN where none finished or none was kept."""
-        maps = np.full((self.n_targets, *self.tail.shape), np.nan, np.float32)
-        for target, restart in enumerate(self.best_restart()):
-            if restart >= 0 and (found := self.map_of(target, restart)) is not None:
-                maps[target] = found
-        return maps
-
-    def end_maps(self) -> np.ndarray | None:
-        """Every trial's end point (C, T, K, W) or (C, T, K), NaN where there is none yet; None where not kept."""
-        return None if self._ends is None else self._ends.copy()
-
-    def best_restart(self) -> np.ndarray:
-        """(C,) the finished restart with the best objective, -1 where none has finished."""
-        finished = np.isin(self.status, (CONVERGED, EXHAUSTED, STOPPED)) & np.isfinite(self.objective)
-        ranked = np.where(finished, self.objective, -np.inf)
-        return np.where(finished.any(1), ranked.argmax(1), -1)
+        return self.trials.map_of(target, restart)
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +164,7 @@ class Ascent:
         while not self.finished:
             self.advance(32)
             if progress is not None:
-                progress(int((self.status >= CONVERGED).sum()))
+                progress(int(self.trials.ended.sum()))
         return self
 
     def stop(self) -> None:
@@ -236,7 +173,8 @@ class Ascent:
         for at, state in self._parked.items():
             self._store(np.array([at]).T, state, STOPPED)
         self._parked.clear()
-        self.status[self.status == WAITING] = STOPPED
+        status = self.trials.status
+        status[status == WAITING] = STOPPED
 
     # -- changing the plan -----------------------------------------------------------------------------------------
 
@@ -245,7 +183,7 @@ class Ascent:
         self._first = target
         if target is None or self._state is None:
             return
-        wanted = int((self.status[target] == WAITING).sum())
+        wanted = int((self.trials.status[target] == WAITING).sum())
         free = self.batch_size - self._slot.shape[1]
         others = np.flatnonzero(self._slot[0] != target)
         self._park(others[len(others) - max(0, min(wanted - free, len(others))) :])
@@ -253,74 +191,34 @@ class Ascent:
     def add_restarts(self, n: int) -> None:
         """More restarts of every class; the new ones wait, the old ones stay as they are."""
         _check(n >= 1, "n", n, "at least 1")
-        total = self.n_restarts + n
-        for name, empty in (
-            ("status", WAITING),
-            ("steps", 0),
-            ("score", np.nan),
-            ("objective", np.nan),
-            ("fiv", np.nan),
-        ):
-            setattr(self, name, _grown(getattr(self, name), 1, total, empty))
-        self._warm = _grown(self._warm, 1, total, False)
-        self.traces.grow(self.n_targets, total)
-        if self._ends is not None:
-            self._ends = _grown(self._ends, 1, total, np.nan)
+        self.trials.grow(self.trials.n_targets, self.trials.n_restarts + n)
 
     def set_restarts(self, n: int) -> None:
         """Exactly ``n`` restarts a class: more are added, or the last ones dropped with what they found."""
         _check(n >= 1, "n", n, "at least 1")
-        if n >= self.n_restarts:
-            if n > self.n_restarts:
-                self.add_restarts(n - self.n_restarts)
+        if n >= self.trials.n_restarts:
+            self.trials.grow(self.trials.n_targets, n)
             return
         self._keep_slots(np.flatnonzero(self._slot[1] < n))
         self._parked = {(c, r): state for (c, r), state in self._parked.items() if r < n}
-        for name in ("status", "steps", "score", "objective", "fiv", "_warm"):
-            setattr(self, name, getattr(self, name)[:, :n].copy())
-        self.traces.load(self.traces.objective[:, :n])
-        if self._ends is not None:
-            self._ends = self._ends[:, :n].copy()
+        self.trials.drop_restarts(n)
 
     def add_targets(self, targets: Sequence[int]) -> None:
         """More classes, by output column; they wait, the old ones stay as they are."""
-        added = _checked_targets([*self.targets, *targets], self.tail.n_targets)
-        total = len(added)
-        self.targets = added
-        for name, empty in (
-            ("status", WAITING),
-            ("steps", 0),
-            ("score", np.nan),
-            ("objective", np.nan),
-            ("fiv", np.nan),
-        ):
-            setattr(self, name, _grown(getattr(self, name), 0, total, empty))
-        self._warm = _grown(self._warm, 0, total, False)
-        self._best_of = _grown(self._best_of, 0, total, np.nan)
-        self.traces.grow(total, self.n_restarts)
-        if self._ends is not None:
-            self._ends = _grown(self._ends, 0, total, np.nan)
-        if self._best_map is not None:
-            self._best_map = _grown(self._best_map, 0, total, np.nan)
+        self.targets = _checked_targets([*self.targets, *targets], self.tail.n_targets)
+        self.trials.grow(len(self.targets), self.trials.n_restarts)
 
     def set_l2(self, l2: float) -> None:
-        """Another ``l2``: running trials go on from where they are, finished ones re-ascend from their end points.
+        """Another ``l2``: running trials go on from where they are, ended ones re-ascend from their end points.
 
-        Where end points are not kept (`keep_maps="none"`, or too large), finished trials start again at random.
+        Where end points are not kept (`keep_maps="none"`, or too large), ended trials start again at random.
         """
         _check(np.isfinite(l2) and l2 > 0, "l2", l2, "a positive number")
         self.rule.l2 = float(l2)
         for state in (self._state, *self._parked.values()):
             if state is not None:
                 self.rule.reweigh(state)
-        again = self.status >= CONVERGED
-        self.traces.clear(*np.nonzero(self.status != WAITING))
-        if self._ends is not None:
-            self._warm |= again & np.isfinite(self._ends.reshape(*self.status.shape, -1)[..., 0])
-        self._best_of[:] = np.nan
-        self.status[again] = WAITING
-        self.objective[:] = np.nan
-        self.score[:] = np.nan
+        self.trials.begin_again()
 
     # -- resuming --------------------------------------------------------------------------------------------------
 
@@ -337,7 +235,7 @@ class Ascent:
                 "n_steps": self.n_steps,
                 "shape": list(self.tail.shape),
             },
-            "arrays": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self._arrays().items()},
+            "arrays": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.trials.arrays().items()},
             "parked": {f"{c},{r}": dict(state) for (c, r), state in self._parked.items()},
         }
 
@@ -356,36 +254,14 @@ class Ascent:
                 raise ValueError(f"the saved run has {name} {saved[name]!r}, this one {value!r}: make it the same way")
         self.targets = _checked_targets(saved["targets"], self.tail.n_targets)
         self.rule.l2, self.n_steps = float(saved["l2"]), int(saved["n_steps"])
-        arrays = {name: tensor.numpy().copy() for name, tensor in state["arrays"].items()}
-        self.status, self.steps, self.score = arrays["status"], arrays["steps"], arrays["score"]
-        self.objective, self.fiv, self._warm = arrays["objective"], arrays["fiv"], arrays["warm"]
-        self._best_of, self._ends, self._best_map = arrays["best_of"], arrays.get("ends"), arrays.get("best_map")
-        self.traces = Traces(*self.status.shape, self.max_steps)
-        self.traces.load(arrays["trace"])
+        self.trials.load({name: tensor.numpy() for name, tensor in state["arrays"].items()})
         self._drop_slots()
         self._parked = {tuple(map(int, at.split(","))): dict(rows) for at, rows in state["parked"].items()}
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = {
-            "status": self.status,
-            "steps": self.steps,
-            "score": self.score,
-            "objective": self.objective,
-            "fiv": self.fiv,
-            "warm": self._warm,
-            "best_of": self._best_of,
-            "trace": self.traces.objective,
-        }
-        if self._ends is not None:
-            arrays["ends"] = self._ends
-        if self._best_map is not None:
-            arrays["best_map"] = self._best_map
-        return arrays
 
     # -- slots -----------------------------------------------------------------------------------------------------
 
     def _step_elements(self) -> int:
-        waiting_or_running = int((self.status <= RUNNING).sum())
+        waiting_or_running = int((self.trials.status <= RUNNING).sum())
         return min(self.batch_size, waiting_or_running) * self._size
 
     def _maps(self, rows: np.ndarray) -> np.ndarray:
@@ -421,14 +297,10 @@ class Ascent:
 
     def _harvest(self, steps: np.ndarray, objective: np.ndarray) -> None:
         """Write down what a burst did; release the trials that are done."""
-        targets, restarts = self._slot
-        self.traces.record(targets, restarts, steps, objective)
         state = self._state
-        self.steps[targets, restarts] = steps[-1]
-        self.objective[targets, restarts] = objective[-1]
-        self.score[targets, restarts] = self.rule.run_score(state).cpu().numpy()
+        self.trials.note(*self._slot, steps, objective, self.rule.run_score(state).cpu().numpy())
         done = state["done"].cpu().numpy()
-        nobody_waits = not (self.status == WAITING).any()
+        nobody_waits = not (self.trials.status == WAITING).any()
         if done.all() or (done.any() and not nobody_waits) or done.sum() >= COMPACT_SHARE * len(done):
             self._release(np.flatnonzero(done), None)
 
@@ -455,28 +327,10 @@ class Ascent:
         return {name: tensor[at] for name, tensor in self._state.items()}
 
     def _store(self, slot: np.ndarray, state: rules.State, status: int | None) -> None:
-        targets, restarts = slot
         diverged, exhausted = state["diverged"].cpu().numpy(), state["exhausted"].cpu().numpy()
-        ended = np.where(diverged, DIVERGED, np.where(exhausted, EXHAUSTED, CONVERGED))
-        self.status[targets, restarts] = ended if status is None else np.where(diverged, DIVERGED, status)
-        maps = self.rule.answer(state).cpu().numpy()
-        fiv = maps.reshape(len(maps), self.tail.shape[0], -1).mean(2)
-        fiv[diverged] = np.nan
-        self.fiv[targets, restarts] = fiv
-        if self.keep_maps == "none":
-            return
-        maps = np.where(diverged[:, None], np.nan, maps).reshape(len(maps), *self.tail.shape)
-        if self._keep_ends:
-            if self._ends is None:
-                self._ends = np.full((*self.status.shape, *self.tail.shape), np.nan, np.float32)
-            self._ends[targets, restarts] = maps
-            return
-        if self._best_map is None:
-            self._best_map = np.full((self.n_targets, *self.tail.shape), np.nan, np.float32)
-        for target, restart, one in zip(targets, restarts, maps, strict=True):
-            objective = self.objective[target, restart]
-            if np.isfinite(objective) and not objective <= self._best_of[target]:
-                self._best_of[target], self._best_map[target] = objective, one
+        ended = np.where(exhausted, EXHAUSTED, CONVERGED) if status is None else status
+        maps = self.rule.answer(state).cpu().numpy().reshape(-1, *self.tail.shape)
+        self.trials.end(*slot, np.where(diverged, DIVERGED, ended), maps)
 
     def _park(self, rows: np.ndarray) -> None:
         """Put running trials aside, on the host, to go on later from exactly here."""
@@ -485,7 +339,7 @@ class Ascent:
         taken = {name: tensor.cpu() for name, tensor in self._take(rows).items()}
         for i, (target, restart) in enumerate(self._slot[:, rows].T.tolist()):
             self._parked[target, restart] = {name: tensor[i : i + 1].clone() for name, tensor in taken.items()}
-            self.status[target, restart] = WAITING
+            self.trials.status[target, restart] = WAITING
         self._keep_slots(np.delete(np.arange(self._slot.shape[1]), rows))
 
     def _keep_slots(self, rows: np.ndarray) -> None:
@@ -511,16 +365,12 @@ class Ascent:
         self._columns = torch.cat([self._columns, self._columns_of(targets)])
 
     def _next(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """The next ``n`` waiting trials: the class looked at first, then first restarts before second ones."""
-        restarts, targets = np.nonzero((self.status == WAITING).T)
-        if self._first is not None:
-            order = np.argsort(targets != self._first, kind="stable")
-            restarts, targets = restarts[order], targets[order]
+        targets, restarts = self.trials.waiting(self._first)
         return targets[: max(n, 0)], restarts[: max(n, 0)]
 
     def _enter(self, targets: np.ndarray, restarts: np.ndarray) -> rules.State:
         """The states of trials that start running now, parked ones from where they were."""
-        self.status[targets, restarts] = RUNNING
+        self.trials.status[targets, restarts] = RUNNING
         parked = {}
         for i, at in enumerate(zip(targets.tolist(), restarts.tolist(), strict=True)):
             if at in self._parked:
@@ -539,12 +389,12 @@ class Ascent:
     def _begin(self, targets: np.ndarray, restarts: np.ndarray) -> rules.State:
         maps = np.empty((len(targets), self._size), np.float32)
         for i, (target, restart) in enumerate(zip(targets.tolist(), restarts.tolist(), strict=True)):
-            if self._warm[target, restart]:
-                maps[i] = self._ends[target, restart].ravel()
+            if self.trials.warm[target, restart]:
+                maps[i] = self.trials.ends[target, restart].ravel()
                 continue
             key = {"random_state": self.random_state, "target": self.targets[target], "restart": restart}
             maps[i] = start(self.tail.shape, init=self.init, **key).ravel()
-        self._warm[targets, restarts] = False
+        self.trials.warm[targets, restarts] = False
         return self.rule.begin(torch.from_numpy(maps).to(self.tail.device, self.tail.dtype))
 
 
@@ -566,12 +416,6 @@ def _checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]
 def _check(good: bool, name: str, value: Any, expected: str) -> None:
     if not good:
         raise ValueError(f"{name} is {value!r}; expected {expected}")
-
-
-def _grown(array: np.ndarray, axis: int, size: int, fill: Any) -> np.ndarray:
-    pad = [(0, 0)] * array.ndim
-    pad[axis] = (0, size - array.shape[axis])
-    return np.pad(array, pad, constant_values=fill)
 
 
 @contextmanager

@@ -13,14 +13,12 @@ import torch
 import xarray as xr
 
 from dr_explorer import importance, similarity
-from dr_explorer.ascent import CONVERGED, EXHAUSTED, STOPPED, Ascent
+from dr_explorer.ascent import Ascent
 from dr_explorer.tail import Tail
+from dr_explorer.trials import STATES, STOPPED, USABLE
 
 if TYPE_CHECKING:
     pass
-
-#: The states of a trial by number, as in ``Resolution.dataset.status``.
-STATUS = ("waiting", "running", "converged", "exhausted", "diverged", "stopped")
 
 
 def resolve(
@@ -112,9 +110,10 @@ def resolve(
             ascent.run(progress)
     except KeyboardInterrupt:
         ascent.stop()
-        ended = int((ascent.status < STOPPED).sum())
+        ended = int((ascent.trials.status < STOPPED).sum())
         warnings.warn(
-            f"interrupted: {ended} of {ascent.status.size} trials had ended, the rest is marked stopped", stacklevel=2
+            f"interrupted: {ended} of {ascent.trials.status.size} trials had ended, the rest is marked stopped",
+            stacklevel=2,
         )
     return Resolution.from_ascent(ascent, [names[c] for c in columns])
 
@@ -125,7 +124,7 @@ class _progress:
     def __init__(self, ascent: Ascent, verbose: bool) -> None:
         from tqdm.auto import tqdm
 
-        self._bar = tqdm(total=ascent.status.size, unit="trial", disable=not verbose, desc="Resolving")
+        self._bar = tqdm(total=ascent.trials.status.size, unit="trial", disable=not verbose, desc="Resolving")
 
     def __enter__(self) -> Callable[[int], None]:
         return lambda ended: self._bar.update(ended - self._bar.n)
@@ -187,7 +186,7 @@ class Resolution:
         - ``fiv`` (target, restart, channel): feature importance vectors, the mean of each end point over positions;
           NaN where a restart diverged or never began;
         - ``score``, ``objective`` (target, restart), logits: ``S`` and ``S - l2 * sum(H**2)``;
-        - ``status`` (target, restart): see `STATUS`; ``steps``: gradient evaluations;
+        - ``status`` (target, restart): see `dr_explorer.trials.STATES`; ``steps``: gradient evaluations;
         - ``map`` (target, channel[, position]) of the best restart, or (target, restart, ...) with
           ``keep_maps="all"``;
         - ``trace_step`` (point,), ``trace_objective`` (target, restart, point): the convergence lines.
@@ -204,29 +203,29 @@ class Resolution:
     @classmethod
     def from_ascent(cls, ascent: Ascent, names: Sequence[str]) -> Resolution:
         """Label what an `Ascent` has reached, finished or not; ``names`` (C,) of its classes."""
-        tail = ascent.tail
-        usable = np.isin(ascent.status, (CONVERGED, EXHAUSTED, STOPPED))
+        tail, trials = ascent.tail, ascent.trials
+        usable = np.isin(trials.status, USABLE)
         trial = ("target", "restart")
         data: dict[str, Any] = {
-            "fiv": ((*trial, "channel"), np.where(usable[..., None], ascent.fiv, np.nan)),
-            "score": (trial, np.where(usable, ascent.score, np.nan)),
-            "objective": (trial, np.where(usable, ascent.objective, np.nan)),
-            "status": (trial, ascent.status.copy()),
-            "steps": (trial, ascent.steps.copy()),
-            "trace_step": (("point",), ascent.traces.step.copy()),
-            "trace_objective": ((*trial, "point"), ascent.traces.objective.copy()),
+            "fiv": ((*trial, "channel"), np.where(usable[..., None], trials.fiv, np.nan)),
+            "score": (trial, np.where(usable, trials.score, np.nan)),
+            "objective": (trial, np.where(usable, trials.objective, np.nan)),
+            "status": (trial, trials.status.copy()),
+            "steps": (trial, trials.steps.copy()),
+            "trace_step": (("point",), trials.traces.step.copy()),
+            "trace_objective": ((*trial, "point"), trials.traces.objective.copy()),
             "column": (("target",), np.asarray(ascent.targets)),
         }
         place = ("channel", "position")[: len(tail.shape)]
-        if ascent.keep_maps == "best":
-            data["map"] = (("target", *place), ascent.best_maps())
-        elif ascent.keep_maps == "all" and (ends := ascent.end_maps()) is not None:
-            data["map"] = ((*trial, *place), ends)
+        if trials.keep_maps == "best":
+            data["map"] = (("target", *place), trials.best_maps())
+        elif trials.keep_maps == "all" and trials.ends is not None:
+            data["map"] = ((*trial, *place), trials.ends.copy())
         if (weights := tail.first_layer()) is not None:
             data["first_layer"] = (("channel", "base", "width"), np.asarray(weights, np.float32))
         coords: dict[str, Any] = {
             "target": np.array(list(names), dtype=object),
-            "restart": np.arange(ascent.n_restarts),
+            "restart": np.arange(ascent.trials.n_restarts),
             "channel": np.arange(tail.shape[0]),
         }
         if len(tail.shape) == 2:
@@ -327,8 +326,8 @@ class Resolution:
 
     def __repr__(self) -> str:
         sizes = self.dataset.sizes
-        ended = np.bincount(self.dataset.status.values.ravel().astype(int), minlength=len(STATUS))
-        states = ", ".join(f"{n} {STATUS[i]}" for i, n in enumerate(ended) if n)
+        ended = np.bincount(self.dataset.status.values.ravel().astype(int), minlength=len(STATES))
+        states = ", ".join(f"{n} {STATES[i]}" for i, n in enumerate(ended) if n)
         return (
             f"<Resolution of layer {self.dataset.attrs.get('layer', '?')!r}: {sizes['target']} classes x "
             f"{sizes['restart']} restarts x {sizes['channel']} channels ({states})>"

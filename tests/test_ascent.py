@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_explorer import ascent as engine
-from dr_explorer.ascent import CONVERGED, DIVERGED, STOPPED, WAITING, Ascent, start
+from dr_explorer import trials
+from dr_explorer.ascent import Ascent, start
 from dr_explorer.tail import Tail
+from dr_explorer.trials import CONVERGED, DIVERGED, STOPPED, WAITING
 
 #: Two float32 ascents whose sums are ordered differently drift apart by about this much.
 ROUNDING = 2e-5
@@ -40,8 +41,8 @@ REFERENCE = ascent(keep_maps="all").run()
 
 
 def assert_same_ends(one: Ascent, other: Ascent) -> None:
-    np.testing.assert_allclose(one.fiv, other.fiv, atol=ROUNDING)
-    np.testing.assert_allclose(one.objective, other.objective, atol=ROUNDING)
+    np.testing.assert_allclose(one.trials.fiv, other.trials.fiv, atol=ROUNDING)
+    np.testing.assert_allclose(one.trials.objective, other.trials.objective, atol=ROUNDING)
 
 
 @settings(deadline=None, max_examples=15)
@@ -55,7 +56,7 @@ def test_the_end_points_do_not_depend_on_the_batch(batch_size: int, steps: int) 
 
 def test_the_end_points_do_not_depend_on_which_other_classes_are_resolved() -> None:
     alone = ascent(targets=[2]).run()
-    np.testing.assert_allclose(alone.fiv[0], REFERENCE.fiv[2], atol=ROUNDING)
+    np.testing.assert_allclose(alone.trials.fiv[0], REFERENCE.trials.fiv[2], atol=ROUNDING)
 
 
 def test_added_restarts_and_classes_end_where_they_would_have_ended() -> None:
@@ -67,7 +68,7 @@ def test_added_restarts_and_classes_end_where_they_would_have_ended() -> None:
     run.set_restarts(4)
     run.run()
     assert run.targets == [2, 0, 1]
-    np.testing.assert_allclose(run.fiv, REFERENCE.fiv[[2, 0, 1]], atol=ROUNDING)
+    np.testing.assert_allclose(run.trials.fiv, REFERENCE.trials.fiv[[2, 0, 1]], atol=ROUNDING)
 
 
 def test_fewer_restarts_drop_the_last_ones_and_leave_the_others() -> None:
@@ -75,8 +76,8 @@ def test_fewer_restarts_drop_the_last_ones_and_leave_the_others() -> None:
     run.advance(10)
     run.set_restarts(2)
     run.run()
-    assert run.status.shape == (3, 2)
-    np.testing.assert_allclose(run.fiv, REFERENCE.fiv[:, :2], atol=ROUNDING)
+    assert run.trials.status.shape == (3, 2)
+    np.testing.assert_allclose(run.trials.fiv, REFERENCE.trials.fiv[:, :2], atol=ROUNDING)
 
 
 @settings(deadline=None, max_examples=10)
@@ -88,7 +89,7 @@ def test_a_saved_run_resumes_to_the_same_end(steps: int, batch_size: int) -> Non
     second.load_state_dict(first.state_dict())
     second.run()
     assert_same_ends(second, REFERENCE)
-    np.testing.assert_allclose(second.end_maps(), REFERENCE.end_maps(), atol=ROUNDING)
+    np.testing.assert_allclose(second.trials.ends, REFERENCE.trials.ends, atol=ROUNDING)
 
 
 def test_a_saved_run_survives_a_file(tmp_path) -> None:
@@ -112,9 +113,9 @@ def test_the_class_looked_at_goes_first() -> None:
     run.prioritise(2)
     run.advance(1)
     assert (run._slot[0] == 2).all()
-    while not (run.status[2] >= CONVERGED).all():
+    while not (run.trials.status[2] >= CONVERGED).all():
         run.advance(4)
-    assert (run.status[:2] == WAITING).any()
+    assert (run.trials.status[:2] == WAITING).any()
     assert_same_ends(run.run(), REFERENCE)
 
 
@@ -158,23 +159,23 @@ def test_a_diverging_trial_is_marked_and_left_out(monkeypatch) -> None:
 
     monkeypatch.setattr(small, "value_and_grad", explode)
     run = ascent(small, keep_maps="all").run()
-    hit = run.status == DIVERGED
+    hit = run.trials.status == DIVERGED
     assert hit.sum() == 1
-    assert np.isnan(run.fiv[hit]).all()
-    assert np.isnan(run.end_maps()[hit]).all()
-    np.testing.assert_allclose(run.fiv[~hit], REFERENCE.fiv[~hit], atol=ROUNDING)
+    assert np.isnan(run.trials.fiv[hit]).all()
+    assert np.isnan(run.trials.ends[hit]).all()
+    np.testing.assert_allclose(run.trials.fiv[~hit], REFERENCE.trials.fiv[~hit], atol=ROUNDING)
 
 
 def test_stopping_keeps_what_was_reached() -> None:
     run = ascent(batch_size=5)
     run.advance(20)
-    begun = run.steps > 0
+    begun = run.trials.steps > 0
     run.stop()
     assert run.finished
     assert run.advance() == 0
-    assert (run.status == STOPPED).all()
-    assert np.isfinite(run.fiv[begun]).all()
-    assert np.isnan(run.fiv[~begun]).all()
+    assert (run.trials.status == STOPPED).all()
+    assert np.isfinite(run.trials.fiv[begun]).all()
+    assert np.isnan(run.trials.fiv[~begun]).all()
 
 
 def test_another_l2_re_ascends_to_the_optimum_of_that_l2() -> None:
@@ -184,27 +185,27 @@ def test_another_l2_re_ascends_to_the_optimum_of_that_l2() -> None:
     run.run()
     fresh = ascent(patience=200).run()
     # Both stop in the neighbourhood of an optimum; the best restart's is the same one.
-    np.testing.assert_allclose(run.objective.max(1), fresh.objective.max(1), rtol=1e-3)
+    np.testing.assert_allclose(run.trials.objective.max(1), fresh.trials.objective.max(1), rtol=1e-3)
 
 
 @pytest.mark.parametrize("keep", ["best", "all", "none"])
 def test_maps_are_kept_as_asked(keep: str) -> None:
     run = ascent(keep_maps=keep).run()
-    best = run.best_maps()
+    best = run.trials.best_maps()
     if keep == "none":
         assert np.isnan(best).all()
         return
     np.testing.assert_allclose(
-        best, [REFERENCE.map_of(c, r) for c, r in enumerate(REFERENCE.best_restart())], atol=ROUNDING
+        best, [REFERENCE.map_of(c, r) for c, r in enumerate(REFERENCE.trials.best_restart())], atol=ROUNDING
     )
-    np.testing.assert_allclose(best.mean(2), run.fiv[np.arange(3), run.best_restart()], atol=ROUNDING)
+    np.testing.assert_allclose(best.mean(2), run.trials.fiv[np.arange(3), run.trials.best_restart()], atol=ROUNDING)
 
 
 def test_the_best_map_is_kept_where_all_do_not_fit(monkeypatch) -> None:
-    monkeypatch.setattr(engine, "KEEP_ENDS_BYTES", 0)
+    monkeypatch.setattr(trials, "KEEP_ENDS_BYTES", 0)
     run = ascent(batch_size=2).run()
-    assert run.end_maps() is None
-    np.testing.assert_allclose(run.best_maps(), REFERENCE.best_maps(), atol=ROUNDING)
+    assert run.trials.ends is None
+    np.testing.assert_allclose(run.trials.best_maps(), REFERENCE.trials.best_maps(), atol=ROUNDING)
 
 
 def test_a_start_depends_on_its_own_key_only() -> None:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from dr_explorer import importance, similarity
-from dr_explorer.widget.protocol import CONVERGED, DIVERGED, Message
+from dr_explorer.trials import CONVERGED, DIVERGED, Trials
+from dr_explorer.widget.protocol import Message
 
 TOP_SHARED = 5  # a class "has" a channel that is among its five most favoured (the paper's feature sharing)
 MAP_QUANTILE = 0.99  # of the feature map's absolute values: its colour scale ends here
@@ -21,26 +22,21 @@ EXPECTED_STEPS = 50  # of a trial, until some have finished and tell
 class Run(Protocol):
     """What a frame is read from: C classes, T restarts, K channels."""
 
-    status: np.ndarray  # (C, T)
-    steps: np.ndarray  # (C, T)
-    score: np.ndarray  # (C, T)
-    objective: np.ndarray  # (C, T)
-    fiv: np.ndarray  # (C, T, K), of finished trials
-    traces: Any
+    trials: Trials
     n_steps: int
+    finished: bool
 
-    def counts(self) -> dict[str, int]: ...
     def live_fiv(self, target: int) -> np.ndarray: ...
     def map_of(self, target: int, restart: int) -> np.ndarray | None: ...
 
 
 def summary(run: Run) -> dict[str, np.ndarray]:
     """One number or two a class."""
-    ended = run.status >= CONVERGED
-    expected = np.median(run.steps[ended]) if ended.any() else EXPECTED_STEPS
-    share = np.where(ended, 1.0, np.minimum(0.95, run.steps / max(expected, 1.0)))
+    ended = run.trials.status >= CONVERGED
+    expected = np.median(run.trials.steps[ended]) if ended.any() else EXPECTED_STEPS
+    share = np.where(ended, 1.0, np.minimum(0.95, run.trials.steps / max(expected, 1.0)))
     with np.errstate(invalid="ignore"):
-        best = np.where(np.isfinite(run.objective), run.objective, -np.inf).max(1)
+        best = np.where(np.isfinite(run.trials.objective), run.trials.objective, -np.inf).max(1)
     return {
         "class_finished": ended.sum(1),
         "class_progress": share.mean(1),
@@ -50,27 +46,27 @@ def summary(run: Run) -> dict[str, np.ndarray]:
 
 def trials(run: Run, target: int) -> dict[str, np.ndarray]:
     """Where every restart of one class stands, and its line so far."""
-    objective = run.traces.objective[target]
+    objective = run.trials.traces.objective[target]
     drawn = np.isfinite(objective)
     points = int(drawn.any(0).nonzero()[0].max(initial=-1)) + 1
-    step = np.where(drawn[:, :points], run.traces.step[:points], np.nan).astype(np.float32)
+    step = np.where(drawn[:, :points], run.trials.traces.step[:points], np.nan).astype(np.float32)
     line = objective[:, :points]
     # The grid thins out, so the present end of a line usually lies between two of its points: it is added.
-    last = np.where(np.isfinite(run.objective[target]), run.steps[target], np.nan)
+    last = np.where(np.isfinite(run.trials.objective[target]), run.trials.steps[target], np.nan)
     return {
-        "status": run.status[target],
-        "steps": run.steps[target],
-        "objective": run.objective[target],
-        "score": run.score[target],
+        "status": run.trials.status[target],
+        "steps": run.trials.steps[target],
+        "objective": run.trials.objective[target],
+        "score": run.trials.score[target],
         "trace_step": np.column_stack([step, last]),
-        "trace_objective": np.column_stack([line, run.objective[target]]),
+        "trace_objective": np.column_stack([line, run.trials.objective[target]]),
     }
 
 
 def readings(run: Run, target: int) -> dict[str, np.ndarray]:
     """The importance of every channel for one class, with its spread over the restarts there are so far."""
-    fiv, score, objective = run.live_fiv(target), run.score[target], run.objective[target]
-    fiv = np.where((run.status[target] == DIVERGED)[:, None], np.nan, fiv)
+    fiv, score, objective = run.live_fiv(target), run.trials.score[target], run.trials.objective[target]
+    fiv = np.where((run.trials.status[target] == DIVERGED)[:, None], np.nan, fiv)
     low, high = importance.interval(fiv, score)
     return {
         "fiv": fiv,
@@ -85,8 +81,8 @@ def readings(run: Run, target: int) -> dict[str, np.ndarray]:
 
 def shown_map(run: Run, target: int, restart: int | None) -> tuple[int, float, np.ndarray | None]:
     """The trial to show (the best one when ``restart`` is None), its scale and its map as bytes (K, W)."""
-    if restart is None or not 0 <= restart < run.status.shape[1]:
-        ranked = np.where(np.isfinite(run.objective[target]), run.objective[target], -np.inf)
+    if restart is None or not 0 <= restart < run.trials.status.shape[1]:
+        ranked = np.where(np.isfinite(run.trials.objective[target]), run.trials.objective[target], -np.inf)
         restart = int(ranked.argmax())
     found = run.map_of(target, restart)
     if found is None or found.ndim != 2:
@@ -105,8 +101,8 @@ def _bytes(values: np.ndarray) -> tuple[float, np.ndarray]:
 
 def all_ofiv(run: Run) -> np.ndarray:
     """OFIVs (C, K) from the trials that have finished; NaN rows where none has."""
-    fiv = np.where((run.status >= CONVERGED)[..., None], run.fiv, np.nan)
-    return importance.ofiv(fiv, run.score)
+    fiv = np.where((run.trials.status >= CONVERGED)[..., None], run.trials.fiv, np.nan)
+    return importance.ofiv(fiv, run.trials.score)
 
 
 def sharing(ofiv: np.ndarray) -> np.ndarray:
@@ -121,9 +117,9 @@ def tree(run: Run, ofiv: np.ndarray, *, with_support: bool) -> Message | None:
     similar = similarity.similarity(ofiv)
     linkage = similarity.linkage(similar)
     support = np.full(len(linkage), np.nan)
-    if with_support and run.status.shape[1] > 1:
-        fiv = np.where((run.status >= CONVERGED)[..., None], run.fiv, np.nan)
-        support = similarity.support(fiv, run.score, linkage)
+    if with_support and run.trials.status.shape[1] > 1:
+        fiv = np.where((run.trials.status >= CONVERGED)[..., None], run.trials.fiv, np.nan)
+        support = similarity.support(fiv, run.trials.score, linkage)
     return Message(
         {"type": "tree", "metric": "Pearson's r of the favoured features"},
         {

@@ -68,8 +68,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 #: The states of a run, in words the view shows as they are.
 STATES = ("idle", "running", "paused", "stopped", "done", "failed")
 
-#: The states of one trial, as in ``status`` arrays. The order is part of the wire.
-WAITING, RUNNING, CONVERGED, EXHAUSTED, DIVERGED, STOPPED = range(6)
+#: The states of one trial, as in ``status`` arrays, are those of `dr_explorer.trials.STATES`, by number.
 
 #: Arrays of each message: name -> (dtype, axes, meaning). Axes: C classes, T restarts of the selected
 #: class, K channels, W positions, P trace points, M listed channels. ``?`` marks one that may be missing.
@@ -89,7 +88,7 @@ ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
             "0 to 1, how far the class's restarts are on the way to their end",
         ),
         "class_best": ("float32", "C", "best objective so far, logits; NaN where none"),
-        "status": ("uint8", "T", "state of each restart, see WAITING..STOPPED"),
+        "status": ("uint8", "T", "state of each restart, by number in `dr_explorer.trials.STATES`"),
         "steps": ("uint32", "T", "gradient evaluations of each restart"),
         "objective": ("float32", "T", "S - l2 |H|^2 of each restart, logits; NaN before the first step"),
         "score": ("float32", "T", "S of each restart, logits"),

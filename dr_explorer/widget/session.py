@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from dr_explorer.ascent import Ascent
+from dr_explorer.trials import CONVERGED
 from dr_explorer.widget import frames
 from dr_explorer.widget.credit import Credit
-from dr_explorer.widget.protocol import CONVERGED, STATES, Message, encode
+from dr_explorer.widget.protocol import STATES, Message, encode
 
 BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
 VIEW_SHARE = 0.04  # of the time, at most, goes into making and sending what is looked at
@@ -348,7 +349,7 @@ class Session:
 
     def _target(self) -> int:
         chosen = self._selection["target"]
-        return int(chosen) if chosen is not None and 0 <= chosen < len(self._run.status) else 0
+        return int(chosen) if chosen is not None and 0 <= chosen < len(self._run.trials.status) else 0
 
     def _heading(self) -> dict[str, Any]:
         running = time.monotonic() - self._started if self.state == "running" else 0.0
@@ -375,14 +376,14 @@ class Session:
         other = self._selection["other"]
         if self._ofiv is not None and other is not None and 0 <= other < len(self._ofiv):
             arrays["other_ofiv"] = self._ofiv[other]
-        counts = run.counts()
+        counts = run.trials.counts()
         header = {
             "type": "frame",
             **self._heading(),
             "step": int(run.n_steps),
             "l2": float(run.l2),
             "step_size": float(run.step_size),
-            "n_restarts": int(run.status.shape[1]),
+            "n_restarts": int(run.trials.status.shape[1]),
             "rule": run.rule_name,
             "target": target,
             "other": None if other is None else int(other),
@@ -396,7 +397,7 @@ class Session:
     def _time_left(self, progress: np.ndarray) -> float | None:
         """Seconds to go, from the share of the way that is done; None before there is anything to go by."""
         share = float(progress.mean())
-        if self.state != "running" or share <= 0.02 or not (self._run.status >= CONVERGED).any():
+        if self.state != "running" or share <= 0.02 or not (self._run.trials.status >= CONVERGED).any():
             return None
         running = self._elapsed + time.monotonic() - self._started
         return running * (1 - share) / share
