@@ -1,0 +1,336 @@
+"""Which classes are made of the same parts: similarity, the class tree and its support, difference, sharing.
+
+Shapes: C classes (targets), T restarts, K channels. A class whose vector is not finite (all its restarts diverged) or,
+where the metric needs variance, constant or zero, has no similarity: its row and column are NaN. It is no crash and no
+silent 0. In the tree such classes stand last, joined one by one at the largest distance there is, with support NaN.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.cluster.hierarchy import linkage as scipy_linkage
+from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
+
+from dr_explorer import importance
+from dr_explorer.leaf_order import leaf_order, order_leaves
+
+__all__ = [
+    "METRICS",
+    "cut",
+    "difference",
+    "favoured",
+    "leaf_order",
+    "linkage",
+    "shared_by",
+    "sharing",
+    "similarity",
+    "support",
+]
+
+#: The metrics by name: what is done to the OFIVs before they are scaled to unit length and multiplied.
+METRICS = {
+    "pearson_positive": "Pearson's r of max(OFIV, 0): shared favoured features (the paper's)",
+    "signed": "Pearson's r of the OFIV itself: unfavoured features count too",
+    "cosine": "cosine of the angle between OFIVs: signed, and not centred",
+    "spearman": "Spearman's rank correlation of OFIVs",
+}
+
+#: The largest distance 1 - r there is: where classes without a similarity join the tree.
+FARTHEST = 2.0
+
+# Feature vectors are means of float32 numbers: a spread below its rounding, relative to their size, is none...
+FLAT = float(np.finfo(np.float32).eps)
+# ...and distances are told apart to this many decimals, so that equal ones are equal however they were computed.
+DECIMALS = 9
+
+# A branch shorter than the rounding of distances is a tie, and no branch of its own.
+TIED = 10.0**-DECIMALS
+
+
+def similarity(ofiv: np.ndarray, metric: str = "pearson_positive") -> np.ndarray:
+    """Similarity of every pair of classes.
+
+    Parameters
+    ----------
+    ofiv : (C, K) overall feature importance vectors.
+    metric : a key of `METRICS`.
+
+    Returns
+    -------
+    (C, C) symmetric, in [-1, 1], 1 on the diagonal; NaN in the rows and columns of classes without a similarity: those
+    that are not finite, or whose compared vector is constant (zero for the cosine). With one channel that is every
+    class, except for the cosine.
+    """
+    unit = _unit_vectors(np.asarray(ofiv, dtype=np.float64), metric)
+    similar = np.clip(unit @ unit.T, -1, 1)
+    defined = np.isfinite(unit).all(axis=1)
+    np.fill_diagonal(similar, np.where(defined, 1.0, np.nan))
+    return similar
+
+
+def _unit_vectors(ofiv: np.ndarray, metric: str) -> np.ndarray:
+    """(C, K) vectors of length 1 whose products are the similarities; NaN for classes that have none."""
+    if ofiv.ndim != 2:
+        raise ValueError(f"expected ofiv of shape (C, K), got {ofiv.shape}")
+    if metric not in METRICS:
+        raise ValueError(f"metric is one of {', '.join(map(repr, METRICS))}, not {metric!r}")
+    if metric == "spearman":
+        finite = np.isfinite(ofiv).all(axis=1, keepdims=True)
+        ofiv = np.where(finite, rankdata(ofiv, axis=1).astype(ofiv.dtype), np.nan)
+    elif metric == "pearson_positive":
+        ofiv = np.maximum(ofiv, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        vectors = ofiv / np.abs(ofiv).max(axis=1, keepdims=True)  # so that squares neither overflow nor vanish
+        size = np.sqrt(np.einsum("ck,ck->c", vectors, vectors))
+        if metric != "cosine":
+            vectors -= vectors.mean(axis=1, keepdims=True)
+        length = np.sqrt(np.einsum("ck,ck->c", vectors, vectors))
+        vectors /= np.where(length > FLAT * size, length, np.nan)[:, None]
+    return vectors
+
+
+def linkage(similar: np.ndarray) -> np.ndarray:
+    """Average-linkage tree of the classes on the distance 1 - similarity, leaves in optimal order.
+
+    Parameters
+    ----------
+    similar : (C, C) from `similarity`.
+
+    Returns
+    -------
+    (C - 1, 4) in scipy's form: left, right, height, size. `leaf_order` of it has the most alike neighbours the tree
+    allows. Classes without a similarity come last, each joined at height `FARTHEST`.
+
+    Notes
+    -----
+    The tree does not depend on the order of the classes: they are put in an order of their own, by their distances to
+    all others, before ties are broken.
+    """
+    similar = np.asarray(similar, dtype=np.float64)
+    if similar.ndim != 2 or similar.shape[0] != similar.shape[1] or len(similar) == 0:
+        raise ValueError(f"expected a similarity of shape (C, C) with at least one class, got {similar.shape}")
+    defined = np.isfinite(np.diagonal(similar))
+    classes = np.flatnonzero(defined)
+    between = similar[np.ix_(classes, classes)]
+    if not np.isfinite(between).all():
+        raise ValueError("similarity is NaN between classes that have one: give what similarity() returned")
+    distance = np.round(1 - between, DECIMALS)
+    own = _own_order(distance)
+    classes, distance = classes[own], np.ascontiguousarray(distance[np.ix_(own, own)])
+    tree = np.zeros((0, 4))
+    if len(classes) > 1:
+        tree = order_leaves(scipy_linkage(squareform(distance, checks=False), method="average"), distance)
+    return _with_undefined(tree, classes, np.flatnonzero(~defined))
+
+
+def _own_order(distance: np.ndarray) -> np.ndarray:
+    """An order of the classes that does not depend on the one they came in: by two sums of their distances.
+
+    Whole numbers, so that the sums are the same in any order (they may wrap around, always alike). Classes with the
+    same sums are as good as exchangeable.
+    """
+    steps = np.rint(distance / TIED).astype(np.int64)
+    return np.lexsort(((steps * steps).sum(axis=1), steps.sum(axis=1)))
+
+
+def _with_undefined(tree: np.ndarray, classes: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+    """The tree of `classes` with its nodes renumbered for all classes, those without a similarity joined at the end."""
+    n, total = len(classes), len(classes) + len(undefined)
+    nodes = tree[:, :2].astype(int)
+    inner = nodes - n + total
+    joined = np.zeros((total - 1, 4))
+    joined[: len(tree), 2:] = tree[:, 2:]
+    joined[: len(tree), :2] = np.where(nodes < n, np.append(classes, 0)[np.minimum(nodes, n)], inner)
+    leaves = list(undefined)
+    top, size = (total + n - 2, n) if n > 1 else (classes[0] if n else leaves.pop(0), 1)
+    for row, leaf in enumerate(leaves, start=max(n - 1, 0)):
+        size += 1
+        joined[row] = top, leaf, FARTHEST, size
+        top = total + row
+    return joined
+
+
+def support(
+    fiv: np.ndarray,
+    score: np.ndarray,
+    tree: np.ndarray,
+    n_boot: int = 100,
+    *,
+    metric: str = "pearson_positive",
+    combine: str = "weighted",
+    random_state: int = 0,
+) -> np.ndarray:
+    """Support of every branch of the class tree: in what share of resamplings its classes are one clade again.
+
+    In each resampling the restarts are drawn anew within each class, and OFIVs, similarity and linkage made from them.
+
+    Parameters
+    ----------
+    fiv : (C, T, K) feature importance vectors; NaN rows are left out.
+    score : (C, T) logits.
+    tree : (C - 1, 4) the tree to support, from `linkage`.
+    n_boot : resamplings. The standard error of a support p is sqrt(p (1 - p) / n_boot): at most 0.05 for 100.
+    metric, combine : as the tree was made.
+    random_state : the same number gives the same support.
+
+    Returns
+    -------
+    (C - 1,) in [0, 1], row by row. NaN where there is nothing to say: no class has two restarts; the branch holds a
+    class without a similarity; or it is as high as the branch above it, so that the order of joining is arbitrary.
+    """
+    fiv, score, kept = importance.readable(fiv, score)
+    tree = np.asarray(tree, dtype=np.float64)
+    if fiv.ndim != 3 or tree.shape != (len(fiv) - 1, 4):
+        raise ValueError(f"expected fiv (C, T, K) and its tree (C - 1, 4), got {fiv.shape} and {tree.shape}")
+    if kept.sum(axis=1).max(initial=0) < 2:
+        return np.full(len(tree), np.nan)
+    similar = similarity(
+        np.where(kept.any(axis=1)[:, None], importance.ofiv(fiv, score, combine=combine), np.nan), metric
+    )
+    undefined = np.isnan(np.diagonal(similar))
+    own = _own_order(np.round(1 - np.where(np.isnan(similar), 1 - FARTHEST, similar), DECIMALS))
+    rng = np.random.default_rng(random_state)
+    marks = rng.integers(2**62, size=len(fiv)).tolist()
+    wanted = _clade_marks(tree, [marks[seat] for seat in np.argsort(own)])
+    fiv, score, kept = fiv[own], score[own], kept[own]
+    found = np.zeros(len(tree))
+    for _ in range(n_boot):
+        drawn = _resampled_ofiv(fiv, score, kept, combine, rng)
+        again = set(_clade_marks(_unordered_tree(_unit_vectors(drawn, metric)), marks))
+        found += [mark in again for mark in wanted]
+    nameless = np.array(_clade_marks(tree, undefined.astype(int).tolist())) > 0
+    return np.where(nameless | _tied(tree), np.nan, found / n_boot)
+
+
+def _clade_marks(tree: np.ndarray, marks: list[int]) -> list[int]:
+    """For each branch the sum of its leaves' marks: with random marks, equal sums mean equal sets of leaves."""
+    sums = list(marks)
+    for left, right in tree[:, :2].astype(int).tolist():
+        sums.append(sums[left] + sums[right])
+    return sums[len(marks) :]
+
+
+def _tied(tree: np.ndarray) -> np.ndarray:
+    """Which branches are as high as the branch above them."""
+    n = len(tree) + 1
+    above = np.full(2 * n - 1, np.inf)
+    above[tree[:, :2].astype(int)] = tree[:, 2, None]
+    return above[n:] - tree[:, 2] <= TIED
+
+
+def _resampled_ofiv(fiv, score, kept, combine: str, rng: np.random.Generator) -> np.ndarray:
+    """(C, K) OFIVs of one resampling of the restarts within each class."""
+    n_classes, n_restarts = kept.shape
+    sizes = kept.sum(axis=1, keepdims=True)
+    turn = (rng.random(kept.shape) * sizes).astype(int)  # which of the restarts that are left; all 0 where none is
+    restart = np.take_along_axis(np.argsort(~kept, axis=1, kind="stable"), turn, axis=1)
+    counted = np.arange(n_restarts) < sizes  # a class with fewer restarts has fewer draws
+    if combine != "weighted":
+        rows = np.arange(n_classes)[:, None]
+        return importance.ofiv(
+            np.where(counted[..., None], fiv[rows, restart], np.nan), score[rows, restart], combine=combine
+        )
+    counts = np.zeros(kept.shape)
+    np.add.at(counts, (np.arange(n_classes)[:, None], restart), counted)
+    weights = importance.resampled_weights(score, counts)
+    return (weights[:, None, :] @ fiv)[:, 0]
+
+
+def _unordered_tree(unit: np.ndarray) -> np.ndarray:
+    distance = 1 - unit @ unit.T
+    distance[~np.isfinite(distance)] = FARTHEST
+    return scipy_linkage(distance[np.triu_indices(len(unit), 1)], method="average")
+
+
+def cut(tree: np.ndarray, n: int | None = None, *, threshold: float | None = None) -> np.ndarray:
+    """Cut the class tree into groups.
+
+    Parameters
+    ----------
+    tree : (C - 1, 4) from `linkage`.
+    n : number of groups, 1 to C; or
+    threshold : the distance (1 - similarity) above which branches part. Give one of the two.
+
+    Returns
+    -------
+    (C,) group of each class: 0, 1, ... as they stand in the leaf order. Classes without a similarity are groups of
+    their own unless everything is one group.
+    """
+    tree = np.asarray(tree, dtype=np.float64)
+    total = len(tree) + 1
+    if (n is None) == (threshold is None):
+        raise ValueError("give either n, the number of groups, or threshold, the distance at which branches part")
+    if n is not None and not 1 <= n <= total:
+        raise ValueError(f"n is between 1 and the number of classes, {total}; got {n}")
+    joins = total - n if n is not None else int((tree[:, 2] <= threshold).sum())
+    members = [[leaf] for leaf in range(total)]
+    for left, right in tree[:joins, :2].astype(int):
+        members.append(members[left] + members[right])
+    group = np.empty(total, dtype=int)
+    for node, leaves in enumerate(members):  # larger nodes come later and overwrite the ones they hold
+        group[leaves] = node
+    order = leaf_order(tree)
+    _, position = np.unique(group[order], return_index=True)
+    rank = {group[order[at]]: i for i, at in enumerate(np.sort(position))}
+    return np.array([rank[one] for one in group])
+
+
+def difference(
+    fiv: np.ndarray, score: np.ndarray, a: int, b: int, *, level: float = 0.95, **options
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Class difference ``OFIV_a - OFIV_b``, signed, with its interval over restarts.
+
+    Parameters
+    ----------
+    fiv, score : (C, T, K) and (C, T).
+    a, b : positions of the two classes.
+    level, options : as for `dr_explorer.importance.interval`.
+
+    Returns
+    -------
+    difference, low, high : (K,) each. The interval is NaN where a class has fewer than two restarts left.
+
+    Notes
+    -----
+    The classes' restarts are independent, so that their intervals combine as squares on each side (MOVER; Zou & Donner,
+    Statistics in Medicine 2008). Exchanging the classes changes the signs and nothing else.
+    """
+    pair = [a, b]
+    fiv, score = np.asarray(fiv)[pair], np.asarray(score)[pair]
+    options.update({key: np.asarray(options[key])[pair] for key in ("objective",) if options.get(key) is not None})
+    chosen = {key: options[key] for key in ("objective", "combine") if key in options}
+    first, second = importance.ofiv(fiv, score, **chosen)
+    low, high = importance.interval(fiv, score, level=level, **options)
+    down = np.hypot(first - low[0], high[1] - second)
+    up = np.hypot(high[0] - first, second - low[1])
+    return first - second, first - second - down, first - second + up
+
+
+def favoured(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
+    """Which channels rank in the top `top` of each class and are favoured at all (OFIV > 0): (C, K) bool.
+
+    Channels of equal importance rank as they stand. A class that is not finite has none.
+    """
+    ofiv = np.asarray(ofiv, dtype=np.float64)
+    if ofiv.ndim != 2:
+        raise ValueError(f"expected ofiv of shape (C, K), got {ofiv.shape}")
+    finite = np.isfinite(ofiv).all(axis=1, keepdims=True)
+    values = np.where(finite, ofiv, 0)
+    best = np.argsort(-values, axis=1, kind="stable")[:, :top]
+    among = np.zeros(ofiv.shape, dtype=bool)
+    np.put_along_axis(among, best, True, axis=1)
+    return among & (values > 0)
+
+
+def sharing(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
+    """Feature sharing: in how many classes each channel is `favoured`, (K,) int."""
+    return favoured(ofiv, top).sum(axis=0)
+
+
+def shared_by(ofiv: np.ndarray, top: int = 5) -> list[np.ndarray]:
+    """For each channel the classes in which it is `favoured`, the ones it is most important to first."""
+    ofiv = np.asarray(ofiv, dtype=np.float64)
+    among = favoured(ofiv, top)
+    found = (np.flatnonzero(column) for column in among.T)
+    return [classes[np.argsort(-ofiv[classes, k], kind="stable")] for k, classes in enumerate(found)]
