@@ -2,324 +2,382 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
-import threading
+import warnings
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-_SQUASHES = {
-    torch.sigmoid: "sigmoid",
-    torch.Tensor.sigmoid: "sigmoid",
-    torch.nn.functional.sigmoid: "sigmoid",
-    torch.softmax: "softmax",
-    torch.Tensor.softmax: "softmax",
-    torch.nn.functional.softmax: "softmax",
-    torch.log_softmax: "log_softmax",
-    torch.Tensor.log_softmax: "log_softmax",
-    torch.nn.functional.log_softmax: "log_softmax",
-}
-_CHANNELS_LAST = (nn.Linear, nn.LSTM, nn.GRU, nn.LayerNorm, nn.MultiheadAttention, nn.TransformerEncoderLayer)
+from . import _lineage as lineage
+from ._cut import Cut, Run, by_export, by_memory, by_trace
+from ._layers import Call, Watched, suggest, table_rows, watch
+from ._network import Network, named_layers, tensors, tree_map, unwrap
+
+#  A quicker way to compute the tail is used when it agrees with the whole network this well, relative to the largest
+# value: float32
+#: sums in another order differ by about 1e-6 a layer, a wrong graph by far more.
+_AGREEMENT = 1e-3
+#: Factors on natural feature maps at which outputs are looked at for a hidden squash.
+_PROBES = (1.0, 10.0, 100.0)
 
 
-class _Unsquashed(TorchFunctionMode):
-    """Lets the squash calls whose results are in ``skip`` (by order of call) through unchanged."""
+def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> pd.DataFrame:
+    """The layers of a network, and where it can be cut.
 
-    def __init__(self, skip=None):
-        super().__init__()
-        self.skip, self.count, self.results = skip, 0, []
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in _SQUASHES and self.skip != "inside":
-            self.count += 1
-            if self.skip == self.count:
-                return args[0] if args else kwargs["input"]
-            with self:
-                pass
-            outer, self.skip = self.skip, "inside"  # F.softmax calls Tensor.softmax: one squash, not two
-            try:
-                result = func(*args, **(kwargs or {}))
-            finally:
-                self.skip = outer
-            self.results.append((self.count, _SQUASHES[func], result))
-            return result
-        return func(*args, **(kwargs or {}))
-
-
-def _tuple(inputs):
-    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-
-
-def _first(out):
-    if isinstance(out, torch.Tensor):
-        return out
-    values = out.values() if isinstance(out, dict) else out
-    return _first(next(iter(values)))
-
-
-def _with_first(out, value):
-    if isinstance(out, torch.Tensor):
-        return value
-    if isinstance(out, dict):
-        key = next(iter(out))
-        return {**out, key: _with_first(out[key], value)}
-    return type(out)((_with_first(out[0], value), *out[1:]))
-
-
-def _matrix(out):
-    """One row a map, one column a class."""
-    if out.ndim == 1:
-        return out[:, None]
-    if out.ndim > 2 and sum(n > 1 for n in out.shape[1:]) > 1:
-        raise ValueError(
-            f"the network's output has shape {tuple(out.shape)}, expected (N, C); "
-            "pass output=, a function from the network's output to (N, C) logits"
-        )
-    return out.flatten(1)
-
-
-class _Network:
-    """A private frozen copy of the network, and its layers by name."""
-
-    def __init__(self, model, example_input, output, device):
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"expected a torch.nn.Module, got {type(model).__name__}")
-        while isinstance(model, nn.DataParallel) or hasattr(model, "_orig_mod"):
-            model = model.module if isinstance(model, nn.DataParallel) else model._orig_mod
-        bad = [n for n, p in model.named_parameters() if not torch.isfinite(p).all()]
-        if bad:
-            raise ValueError(f"weights that are not finite numbers: {', '.join(bad[:5])}")
-        self.original = model
-        self.module = copy.deepcopy(model).eval().requires_grad_(False)
-        self.notes = []
-        first = next(self.module.parameters(), torch.zeros(()))
-        if first.dtype in (torch.float16, torch.bfloat16):
-            self.notes.append(f"the network is {first.dtype}: it runs on a float32 copy")
-            self.module.float()
-        self.dtype = torch.float64 if first.dtype == torch.float64 else torch.float32
-        self.device = torch.device(device) if device is not None else first.device
-        self.module.to(self.device)
-        self.output = output or (lambda y: y)
-        self.example = tuple(self.cast(x)[:1] for x in _tuple(example_input))
-        self.names = {n: m for n, m in self.module.named_modules() if n}
-
-    def cast(self, x):
-        x = torch.as_tensor(x)
-        return x.to(self.device, self.dtype) if x.is_floating_point() else x.to(self.device)
-
-    def rows(self, n):
-        return tuple(x.expand(n, *x.shape[1:]) for x in self.example)
-
-    def __call__(self, *inputs):
-        return _matrix(_first(self.output(self.module(*inputs))))
-
-    def watch(self):
-        """Every layer's calls, in order, on one row: name -> list of outputs."""
-        calls, handles = {}, []
-        for name, module in self.names.items():
-
-            def hook(_m, _i, out, name=name):
-                calls.setdefault(name, []).append(_first(out))
-
-            handles.append(module.register_forward_hook(hook))
-        try:
-            with torch.no_grad():
-                self(*self.rows(2))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return calls
-
-
-def _shape(module, out):
-    last = isinstance(module, _CHANNELS_LAST) and out.ndim == 3
-    shape = tuple(out.shape[1:])
-    if last:
-        return (shape[1], shape[0]), last
-    if len(shape) > 1:
-        positions = 1
-        for n in shape[1:]:
-            positions *= n
-        shape = (shape[0], positions) if positions > 1 else shape[:1]
-    return shape, last
-
-
-def list_layers(model, example_input, *, output=None):
-    """The layers a network can be cut at.
+    Parameters
+    ----------
+    model : torch.nn.Module or torch.export.ExportedProgram
+        Any network. It is read from a private copy and comes back as it was.
+    example_input : tensor (N, 4, L), or a tuple of the network's inputs
+        Only its shape matters here.
+    output : callable or key, optional
+        From the network's output to logits (N, C), for networks with several outputs.
 
     Returns
     -------
     pandas.DataFrame
-        One row a layer, in order of execution: ``name``, ``type``, ``shape`` of the feature map (without the batch,
-        channels first), ``cut`` (``"clean"``, ``"shared"`` or ``"no"``) and ``suggested``.
+        A row for each layer call, in the order in which they end:
+
+        name : str
+            What `Tail` takes; the calls of a layer called several times in one forward pass are ``name#1``,
+            ``name#2``, ...
+        type : str
+        shape : tuple
+            Of its feature map without the rows, channels first: ``(K, W)`` or ``(K,)``.
+        cut : str
+            ``"clean"``: the output depends on the input through this layer only. ``"shared"``: a skip connection
+            crosses the
+            cut. ``"no"``: it cannot be cut here.
+        suggested : bool
+            The paper's choice: the last map before the dense layers, or the input of the third convolution.
+
+    Raises
+    ------
+    TypeError
+        For what is not a network.
+    ValueError
+        When the network does not run on `example_input`, or its output is not (N, C).
     """
-    network = _Network(model, example_input, output, None)
-    return _table(network, network.watch())
-
-
-def _table(network, calls):
-    rows, best = [], None
-    for name, outs in calls.items():
-        module = network.names[name]
-        shape, _ = _shape(module, outs[0])
-        rows.append(
-            {
-                "name": name,
-                "type": type(module).__name__,
-                "shape": shape,
-                "cut": "clean" if len(outs) == 1 and shape else "no",
-                "suggested": False,
-            }
-        )
-    convs = [i for i, r in enumerate(rows) if r["type"].startswith("Conv")]
-    dense = [i for i, r in enumerate(rows) if r["type"] in ("Linear", "LSTM", "GRU") and (not convs or i > convs[-1])]
-    boundary = convs[2] if len(convs) > 2 else dense[0] if dense else len(rows)
-    channels = rows[convs[min(len(convs), 3) - 1 - (len(convs) > 2)]]["shape"][0] if convs else None
-    for i in range(boundary - 1, -1, -1):
-        r = rows[i]
-        inner = next(network.names[r["name"]].children(), None) is None
-        if inner and r["cut"] == "clean" and (channels is None or r["shape"][0] == channels):
-            best = i
-            break
-    if best is None and rows:
-        best = 0
-    if best is not None:
-        rows[best]["suggested"] = True
-    return pd.DataFrame(rows, columns=["name", "type", "shape", "cut", "suggested"])
+    columns = ["name", "type", "shape", "cut", "suggested"]
+    return pd.DataFrame(table_rows(watch(Network(model, example_input, output)).calls), columns=columns)
 
 
 class Tail:
-    """The part of a network behind one of its layers, as a function from feature map to logits.
+    """The part of a network behind one of its layers: feature map in, logits out.
 
-    Runs on a private frozen copy: the model given is never touched.
+    The network is copied, frozen, put in eval mode and in float; the one given is never touched. Only what lies behind
+    the cut is
+    computed. Rows of a batch are independent of each other, in any number.
 
     Parameters
     ----------
-    model : torch.nn.Module
+    model : torch.nn.Module or torch.export.ExportedProgram
+        Any network from sequences to one number a class.
     layer : str or torch.nn.Module, optional
-        Default: the layer that `list_layers` suggests.
-    example_input : tensor (N, 4, L), or a tuple of the model's inputs
-    output : callable, optional
-        From the model's output to (N, C) logits.
+        Dotted name (see `list_layers`), or the module itself. Default: what `list_layers` suggests.
+    example_input : tensor (N, 4, L), or a tuple of the network's inputs
+        Values matter only where a skip connection crosses the cut: the other branch is held at those of the first row.
+    output : callable or key, optional
+        From the network's output to logits (N, C), for networks with several outputs.
     device : optional
-        Default: where the model is.
+        Where the copy runs. Default: where the network is.
+
+    Attributes
+    ----------
+    layer : str
+    shape : tuple
+        Of one feature map, channels first: ``(K, W)`` or ``(K,)``.
+    n_targets : int
+        Number of logits, C.
+    cut : str
+        ``"clean"`` or ``"shared"``.
+    squash : str or None
+        The output squash that was left out (``"sigmoid"``, ``"softmax"``, ...).
+    device, dtype
+        Of maps and logits.
+    notes : list of str
+        What the user should know.
+
+    Raises
+    ------
+    TypeError
+        For what is not a network.
+    KeyError
+        When there is no such layer (the nearest name is in the message).
+    ValueError
+        When the network cannot be cut there, does not run on `example_input`, has weights that are not finite, or
+        mixes the rows of a
+        batch.
     """
 
     def __init__(self, model, layer=None, *, example_input, output=None, device=None):
-        net = self._network = _Network(model, example_input, output, device)
-        self.device, self.dtype, self.notes, self.cut = net.device, net.dtype, net.notes, "clean"
-        calls = net.watch()
-        if isinstance(layer, nn.Module):
-            found = [n for n, m in net.original.named_modules() if m is layer and n]
-            if not found:
-                raise ValueError(f"the layer given, a {type(layer).__name__}, is not a part of the model")
-            layer = found[0]
-        if layer is None:
-            table = _table(net, calls)
-            layer = table.loc[table.suggested, "name"].iloc[0]
-        if layer not in net.names:
-            near = difflib.get_close_matches(str(layer), net.names, n=1, cutoff=0)
-            raise KeyError(f"no layer {layer!r}; did you mean {near[0] if near else None!r}? list_layers shows them")
-        if layer not in calls:
-            raise ValueError(f"layer {layer!r} is not called in the network's forward")
-        if len(calls[layer]) > 1:
-            raise ValueError(f"layer {layer!r} is called {len(calls[layer])} times in one forward")
-        self.layer, self._module = layer, net.names[layer]
-        out = calls[layer][0]
-        self.shape, self._last = _shape(self._module, out)
-        self._native = tuple(out.shape[1:])
-        self._lock, self._slot, self._kept = threading.Lock(), None, None
-        self._module.register_forward_hook(self._hook)
-        self._skip, self.squash = None, None
-        self._find_squash()
-        self._chain = self._as_chain()
-        self.n_targets = self.logits(torch.zeros(1, *self.shape, device=self.device, dtype=self.dtype)).shape[1]
+        self._network = Network(model, example_input, output, device)
+        seen = watch(self._network)
+        call = _choose(self._network, seen, layer)
+        self.layer, self.shape, self.cut, self.squash = call.name, call.shape, call.cut, seen.squash
+        self.device, self.dtype = self._network.device, self._network.dtype
+        self.notes: list[str] = self._network.notes
+        kernels = lineage.first_kernels(call.node)
+        self._kernels = None if kernels is None else _as_filters(kernels.detach().cpu().numpy(), self.shape[0])
+        self._cut = Cut(self._network, call, seen.calls, seen.skip)
+        # What a test of a way to compute the tail is made on: natural maps and others of their size.
+        self._maps = self._typical_maps()
+        self._check_rows()
+        self._check_sides()
+        self._run, self.way = self._quickest()
+        with torch.no_grad():
+            self.n_targets = self.logits(self._maps[:1]).shape[1]
+        self._check_squash()
 
-    def _hook(self, _module, _inputs, out):
-        self._kept = _first(out)
-        return out if self._slot is None else _with_first(out, self._slot)
+    # -- the three functions --------------------------------------------------------------------------------------
 
-    def _find_squash(self):
-        mode = _Unsquashed()
-        with mode, torch.enable_grad():
-            inputs = tuple(x.clone().requires_grad_(x.is_floating_point()) for x in self._network.rows(1))
-            out = self._network(*inputs)
-        node = out.grad_fn
-        passing = ("View", "Squeeze", "Unsqueeze", "Transpose", "Clone", "Reshape", "Select", "Slice", "UnsafeView")
-        while node is not None and node.name().startswith(passing):
-            node = node.next_functions[0][0]
-        for count, name, result in mode.results:
-            if result.grad_fn is node and node is not None:
-                self._skip, self.squash = count, name
+    def logits(self, maps: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C) of feature maps (N, \\*shape), before any squash; differentiable in the maps."""
+        return self._run(maps)
 
-    def _as_chain(self):
-        """The rest of a (nested) nn.Sequential as a plain one, where the network is that."""
-        if self._network.output.__name__ != "<lambda>" or len(self._network.example) != 1:
-            return None
-        module, rest = self._network.module, []
-        for part in self.layer.split("."):
-            if type(module) is not nn.Sequential:
-                return None
-            names = list(dict(module.named_children()))
-            rest[:0] = list(module)[names.index(part) + 1 :]
-            module = module[names.index(part)]
-        if rest and isinstance(rest[-1], (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)) and self.squash:
-            rest.pop()
-        elif self.squash:
-            return None
-        return nn.Sequential(*rest)
+    def value_and_grad(self, maps: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each map's logit at its own target, and its gradient.
 
-    def _to_native(self, maps):
-        if self._last:
-            maps = maps.transpose(1, 2)
-        return maps.reshape(len(maps), *self._native)
+        Parameters
+        ----------
+        maps : tensor (N, \\*shape)
+        targets : LongTensor (N,)
+            The column of each row's class.
 
-    def logits(self, maps):
-        """Logits (N, C) of feature maps (N, *shape); differentiable in the maps."""
-        native = self._to_native(maps).clone()  # a layer behind the cut may work in place
-        if self._chain is not None:
-            return _matrix(self._chain(native))
-        with self._lock, _Unsquashed(self._skip):
-            self._slot = native
-            try:
-                return self._network(*self._network.rows(len(maps)))
-            finally:
-                self._slot = None
-
-    def value_and_grad(self, maps, targets):
-        """Each map's logit at its target (N,), and its gradient (N, *shape)."""
+        Returns
+        -------
+        score : tensor (N,)
+        grad : tensor (N, \\*shape)
+            No graph is left behind.
+        """
         with torch.enable_grad():
             maps = maps.detach().requires_grad_()
-            score = self.logits(maps).gather(1, targets[:, None]).squeeze(1)
+            score = self._run(maps).gather(1, targets.unsqueeze(1)).squeeze(1)
             (grad,) = torch.autograd.grad(score, maps, torch.ones_like(score))
         return score.detach(), grad
 
-    @torch.no_grad()
-    def features(self, inputs):
-        """The feature maps (N, *shape) that inputs produce."""
-        with self._lock:
-            self._network(*(self._network.cast(x) for x in _tuple(inputs)))
-            out, self._kept = self._kept, None
-        if self._last:
-            out = out.transpose(1, 2)
-        return out.reshape(len(out), *self.shape).clone()
+    def features(self, inputs: Any) -> torch.Tensor:
+        """The feature maps (N, \\*shape) that inputs, (N, 4, L) or a tuple, produce: the part before the "
+        "cut. No gradient."""
+        return self._by_rows(self._cut.features, inputs)
 
-    @torch.no_grad()
-    def predict(self, inputs):
-        """The whole network's logits (N, C)."""
-        with self._lock, _Unsquashed(self._skip):
-            return self._network(*(self._network.cast(x) for x in _tuple(inputs)))
+    def predict(self, inputs: Any) -> torch.Tensor:
+        """Logits (N, C) of the whole network, before any squash. No gradient."""
+        with torch.no_grad():
+            return self._by_rows(lambda given: self._cut.whole(None, given), inputs)
 
-    def first_layer(self):
-        """Kernels (filters, 4, width) of the first convolution, where its channels are this layer's; else None."""
-        convs = [m for m in self._network.module.modules() if isinstance(m, (nn.Conv1d, nn.Conv2d))]
-        if not convs or convs[0].out_channels != self.shape[0]:
-            return None
-        weight = convs[0].weight
-        if len(convs) > 1 and convs[1] is self._module:
-            return None
-        weight = weight.reshape(len(weight), 4, -1) if weight[0].numel() % 4 == 0 else None
-        return None if weight is None else weight.detach().cpu().numpy()
+    def first_layer(self) -> np.ndarray | None:
+        """Kernels (filters, 4, width) of the first convolution, or None.
+
+        Where this layer's channels are that convolution's channels, one to one: through activations, batch norm,
+        pooling and
+        flattening after global pooling.
+        """
+        return None if self._kernels is None else self._kernels.copy()
+
+    def __repr__(self) -> str:
+        squash = f", {self.squash} left out" if self.squash else ""
+        return f"Tail({self.layer!r}: {self.shape} -> {self.n_targets} logits{squash}, {self.cut} cut, {self.device})"
+
+    # -- how it is made -------------------------------------------------------------------------------------------
+
+    def _by_rows(self, function, inputs):
+        network = self._network
+        given = network.prepare(inputs)
+        if not network.fixed:
+            return function(given)
+        n = network.fixed
+        total = len(tensors(given)[0])
+        parts = []
+        for start in range(0, total, n):
+            chosen = torch.arange(start, start + n, device=self.device).clamp(max=total - 1)
+            parts.append(function(tree_map(lambda x, chosen=chosen: x[chosen], given))[: total - start])
+        return torch.cat(parts)
+
+    def _typical_maps(self) -> torch.Tensor:
+        network = self._network
+        n = network.fixed or 2
+        natural = self._cut.features(network.rows(n))[:1]
+        other = self._cut.features(network.rows(n, network.shuffled()))[:1]
+        generator = torch.Generator().manual_seed(0)
+        size = max(float(natural.abs().max()), float(other.abs().max()), 1e-3)
+        random = torch.rand((3, *self.shape), generator=generator, dtype=self.dtype).to(self.device) * size
+        return torch.cat([random[:1] + natural, random[1:2] + other, random[2:]])
+
+    def _whole(self, maps):
+        return _in_groups(self._cut.whole, self._network.fixed)(maps)
+
+    def _check_rows(self) -> None:
+        """Rows must not see each other: a map's logits are the same alone and among others."""
+        with torch.no_grad():
+            together, again = self._whole(self._maps), self._whole(self._maps)
+            alone = torch.cat([self._whole(row[None]) for row in self._maps])
+        if not _agree(together, again):
+            raise ValueError(
+                "the network's output is random: two runs on the same input differ, in eval mode. Switch "
+                "the noise off, or export "
+                "it from eval mode (model.eval())"
+            )
+        if not _agree(together, alone):
+            raise ValueError(
+                "the rows of a batch influence each other: a map's logits change with the other maps in "
+                "the batch. Typical causes: a "
+                "recurrent or attention layer without batch_first=True, batch norm without running "
+                "statistics, a program exported in "
+                "training mode"
+            )
+
+    def _check_sides(self) -> None:
+        with torch.no_grad():
+            n = self._network.fixed or len(self._maps)
+            maps = self._maps[:1].repeat(n, *[1] * len(self.shape))
+            here = self._cut.whole(maps)
+            there = self._cut.whole(maps, self._network.rows(n, self._network.shuffled()))
+        if not _agree(here, there, tolerance=0):
+            self.cut = "shared"
+        if self.cut == "shared":
+            message = (
+                f"a connection that skips {self.layer!r} crosses the cut: the other branch is held at the "
+                f"values that the first row of "
+                "example_input gives it. list_layers shows clean cuts"
+            )
+            self.notes.append(message)
+            warnings.warn(message, UserWarning, stacklevel=3)
+
+    def _quickest(self) -> tuple[Run, str]:
+        fixed = self._network.fixed
+        for way in (by_trace, by_export, by_memory):
+            try:
+                run = _careful(_in_groups(way(self._cut), fixed), self._maps)
+                if self._same(run):
+                    return run, way.__name__.removeprefix("by_")
+            except Exception:  # any failure of a shortcut means: take the next one
+                continue
+        return _careful(self._whole, self._maps), "whole"
+
+    def _same(self, run: Run) -> bool:
+        """Whether a shortcut gives the definition's logits and gradients, for one map and for several, every time."""
+        for maps in (self._maps, self._maps[:1], self._maps):
+            if not all(_agree(a, b) for a, b in zip(_both(run, maps), _both(self._whole, maps), strict=True)):
+                return False
+        return True
+
+    def _check_squash(self) -> None:
+        if self.squash is not None:
+            return
+        with torch.no_grad():
+            outputs = [self.logits(self._maps * factor) for factor in _PROBES]
+        if all(bool(((y >= 0) & (y <= 1)).all()) for y in outputs) and float(torch.stack(outputs).std()) > 0:
+            message = (
+                "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its "
+                "end: probabilities are being "
+                "ascended, which stops where they saturate. Give the logits with output= or leave the "
+                "squash out of the network"
+            )
+            self.notes.append(message)
+            warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def _choose(network: Network, seen: Watched, layer: Any) -> Call:
+    """The call of the layer somebody named, gave, or left to us."""
+    if layer is None:
+        call = suggest(seen.calls)
+        if call is None:
+            raise ValueError(
+                "no layer of this network can be cut; list_layers(model, example_input) says what there is"
+            )
+        return call
+    if isinstance(layer, nn.Module):
+        known = [name for name, module in _originals(network) if unwrap(module) is unwrap(layer)]
+        if not known:
+            raise ValueError(
+                f"the layer given, a {type(layer).__name__}, is not a part of the network; list_layers shows its parts"
+            )
+        layer = known[0]
+    if not isinstance(layer, str):
+        raise TypeError(f"layer: expected a dotted name or a module, got {type(layer).__name__}")
+    names = {call.name: call for call in seen.calls}
+    for prefix in ("", "module.", "_orig_mod."):
+        bare = layer.removeprefix(prefix).replace("._orig_mod", "")
+        if bare in names:
+            call = names[bare]
+            if call.cut == "no":
+                raise ValueError(f"the network cannot be cut at {call.name!r}: {call.reason}")
+            return call
+        several = [call.name for call in seen.calls if call.layer == bare]
+        if several:
+            which = ", ".join(map(repr, several))
+            raise ValueError(
+                f"layer {bare!r} is called {len(several)} times in one forward pass; say which call: {which}"
+            )
+        if bare in network.layers:
+            raise ValueError(
+                f"layer {bare!r} is never called in a forward pass on example_input, so it has no feature map"
+            )
+    near = difflib.get_close_matches(layer, list(names), n=1, cutoff=0.0)
+    raise KeyError(f"no layer {layer!r}; did you mean {near[0]!r}? list_layers(model, example_input) shows them all")
+
+
+def _originals(network: Network):
+    for name, module in named_layers(network.original):
+        yield ".".join(part for part in name.split(".") if part != "_orig_mod"), module
+
+
+def _as_filters(weight: np.ndarray, channels: int) -> np.ndarray | None:
+    """A convolution's weights as (filters, 4, width), where they read an alphabet of four."""
+    if len(weight) != channels:
+        return None
+    if weight.ndim == 4 and weight.shape[1] == 1 and weight.shape[3] == 4:
+        return weight[:, 0].swapaxes(1, 2)  # (F, 1, width, 4)
+    if weight.ndim == 4:
+        weight = weight[:, 0] if weight.shape[1:3] == (1, 4) else weight[:, :, 0] if weight.shape[2] == 1 else weight
+    return weight if weight.ndim == 3 and weight.shape[1] == 4 else None
+
+
+def _in_groups(run: Run, fixed: int | None) -> Run:
+    """`run` for any number of maps, where it takes exactly `fixed`."""
+    if not fixed:
+        return run
+
+    def grouped(maps):
+        parts = []
+        for part in maps.split(fixed):
+            missing = fixed - len(part)
+            full = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
+            parts.append(run(full)[: len(part)])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    return grouped
+
+
+def _careful(run: Run, maps: torch.Tensor) -> Run:
+    """`run`, given a copy of the maps if it works in place on them."""
+    trial = maps.clone()
+    version = trial._version
+    with torch.no_grad():
+        run(trial)
+    if trial._version == version:
+        return run
+    return lambda maps: run(maps.clone())
+
+
+def _both(run: Run, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, and the gradient of a mixture of them."""
+    with torch.enable_grad():
+        maps = maps.detach().clone().requires_grad_()
+        logits = run(maps)
+        weights = torch.linspace(0.5, 1.5, logits[0].numel(), dtype=logits.dtype, device=logits.device).view_as(
+            logits[0]
+        )
+        (grad,) = torch.autograd.grad((logits * weights).sum(), maps)
+    return logits.detach(), grad
+
+
+def _agree(a: torch.Tensor, b: torch.Tensor, tolerance: float = _AGREEMENT) -> bool:
+    if a.shape != b.shape:
+        return False
+    scale = float(torch.nan_to_num(b, posinf=0.0, neginf=0.0).abs().max()) if b.numel() else 0.0
+    return torch.allclose(a, b, rtol=0, atol=tolerance * scale + torch.finfo(b.dtype).tiny, equal_nan=True)

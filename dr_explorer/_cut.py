@@ -1,0 +1,298 @@
+"""The cut: a network whose layer's output is replaced by the maps given, and quicker functions that do the same.
+
+`Cut` itself is the definition: the whole network runs, and the layer's output is swapped on the way. It is right for
+every network,
+and slow: everything before the layer is computed for nothing. Three ways to compute only what lies behind it are tried
+in turn,
+each checked against the definition: a symbolic trace (`by_trace`: milliseconds, keeps the network's own modules), an
+exported graph
+(`by_export`: seconds, reads what the trace cannot: Keras, control flow on shapes), and the definition with the outputs
+of earlier
+layers remembered (`by_memory`: for networks whose Python decides by values).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from . import _graph
+from ._graph import NotTraceable
+from ._layers import Call, first_tensor, with_first
+from ._network import Network, is_keras, tensors, tree_map
+from ._squash import Squashes, find_squash
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Cut(nn.Module):
+    """The whole network, with the output of one call of one layer replaced; or, without maps, kept."""
+
+    def __init__(self, network: Network, call: Call, calls: list[Call], skip: frozenset[int]):
+        super().__init__()
+        self.network, self.call_cut, self.calls, self.skip = network, call, calls, skip
+        self.module = network.module
+        self.layer = network.layers[call.layer]
+        self.lock = threading.RLock()
+        self._maps: torch.Tensor | None = None
+        self._kept: torch.Tensor | None = None
+        self._seen = 0
+        self.layer.register_forward_hook(self._swap)
+
+    def _swap(self, _module, _inputs, out):
+        number, self._seen = self._seen, self._seen + 1
+        if number != self.call_cut.number:
+            return None
+        if self._maps is None:
+            self._kept = first_tensor(out)
+            return None
+        return with_first(out, self.call_cut.layout.native(self._maps))
+
+    def forward(self, maps: torch.Tensor | None, *flat: torch.Tensor) -> torch.Tensor:
+        """Logits with the squash, of maps (N, *shape) and the network's inputs."""
+        rest = iter(flat)
+        inputs = tree_map(lambda _: next(rest), self.network.example)
+        self._maps, self._seen = maps, 0
+        try:
+            return self.network.logits(inputs)
+        finally:
+            self._maps = None
+
+    def whole(self, maps: torch.Tensor | None, inputs: tuple | None = None, skip: frozenset[int] | None = None):
+        """Logits (N, C) of maps (N, *shape), by running the whole network."""
+        maps = None if maps is None else maps.clone()  # the layers behind the cut may work in place
+        inputs = self.network.rows(len(maps)) if inputs is None else inputs
+        skip = self.skip if skip is None else skip
+        with self.lock:
+            if not skip:
+                return self(maps, *tensors(inputs))
+            with Squashes(skip):
+                return self(maps, *tensors(inputs))
+
+    def features(self, inputs: tuple) -> torch.Tensor:
+        """Maps (N, *shape) that the network's inputs produce."""
+        with self.lock, torch.no_grad():
+            self(None, *tensors(inputs))
+            kept, self._kept = self._kept, None
+        if kept is None:
+            raise RuntimeError(f"layer {self.call_cut.name!r} was not reached for these inputs")
+        return self.call_cut.layout.canonical(kept).clone(memory_format=torch.contiguous_format)
+
+
+class _Tracer(fx.Tracer):
+    """Traces only into the modules that hold the cut or the squash; all others are called whole."""
+
+    def __init__(self, cut: Cut):
+        super().__init__()
+        self.cut = cut
+        layers, call = cut.network.layers, cut.call_cut
+        parts = call.layer.split(".")
+        names = [".".join(parts[:i]) for i in range(1, len(parts))]
+        names += [c.layer for c in cut.calls if cut.skip & set(c.squashes)]
+        self.opened = {id(cut), id(cut.module)} | {id(layers[n]) for n in names if n in layers}
+        self.opened -= {id(m) for m in layers.values() if isinstance(m, _graph._SQUASH_MODULES)}
+        self.opened.discard(id(cut.layer))
+        self.seen = 0
+
+    def is_leaf_module(self, module, _name):
+        return id(module) not in self.opened
+
+    def create_args_for_root(self, function, _is_module, concrete_args=None):
+        count = len(tensors(self.cut.network.example))
+        names = ["maps", *(f"input_{i}" for i in range(count))]
+        self.placeholders = [self.create_proxy("placeholder", name, (), {}) for name in names]
+        return function, [self.root, *self.placeholders]
+
+    def call_module(self, module, forward, args, kwargs):
+        out = super().call_module(module, forward, args, kwargs)
+        if module is not self.cut.layer:
+            return out
+        number, self.seen = self.seen, self.seen + 1
+        if number != self.cut.call_cut.number:
+            return out
+        return _replaced(self.cut.call_cut.template, out, self.cut.call_cut.layout.native(self.placeholders[0]))
+
+
+def _replaced(template: Any, out: fx.Proxy, value: fx.Proxy) -> Any:
+    """A layer's outputs in the structure of `template`, its first tensor being `value`."""
+    pending = [value]
+
+    def build(part, proxy):
+        if part is None:
+            return pending.pop() if pending else proxy
+        if isinstance(part, dict):
+            return {key: build(item, proxy[key]) for key, item in part.items()}
+        return type(part)(build(item, proxy[i]) for i, item in enumerate(part))
+
+    return build(template, out)
+
+
+def by_trace(cut: Cut) -> Run:
+    """What lies behind the cut as an fx graph over the network's own modules."""
+    if is_keras(cut.module):
+        raise NotTraceable("Keras layers look at types, which a symbolic trace has none of")
+    tracer = _Tracer(cut)
+    graph = tracer.trace(cut)
+    return _behind(cut, fx.GraphModule(tracer.root, graph))
+
+
+def by_export(cut: Cut) -> Run:
+    """What lies behind the cut as an exported graph of tensor operations."""
+    network, shape = cut.network, cut.call_cut.shape
+    n = network.fixed or 3
+    maps = torch.zeros(n, *shape, device=network.device, dtype=network.dtype)
+    flat = [x.contiguous() for x in tensors(network.rows(n))]
+    shapes = None
+    if not network.fixed:
+        rows = torch.export.Dim("rows")
+        dynamic = [{0: rows} if network._batched(x) else None for x in tensors(network.example)]
+        shapes = {"maps": {0: rows}, "flat": tuple(dynamic)}
+    with _quiet():
+        program = torch.export.export(cut, (maps, *flat), dynamic_shapes=shapes, strict=False)
+        module = program.module()
+    module.graph.set_codegen(fx.graph.CodeGen())
+    output = next(node for node in module.graph.nodes if node.op == "output")
+    result = output.args[0]
+    output.args = (result[0] if isinstance(result, (tuple, list)) else result,)
+    return _behind(cut, module)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """torch.export explains a refusal at length, on three channels, to people who did not ask it anything."""
+    loggers = [logging.getLogger(name) for name in ("torch.fx.experimental.symbolic_shapes", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _behind(cut: Cut, module: fx.GraphModule) -> Run:
+    graph = module.graph
+    if cut.skip:
+        _graph.leave_out_squash(graph, module)
+    _graph.leave_out_nothings(graph, module)
+    _graph.drop_unused(graph)
+    _graph.hold_sides(module, cut.network)
+    # Only the attributes that are still in use.
+    small = fx.GraphModule(module, graph)
+    return small.requires_grad_(False).forward
+
+
+def by_memory(cut: Cut) -> Run:
+    """The definition, with the layers that ran before the cut answering from memory."""
+    network = cut.network
+    first = [c for c in cut.calls if c.end < cut.call_cut.start]
+    first = [c for c in first if not any(o.start < c.start and c.end < o.end for o in first)]
+    known = _remember(cut, first)
+    counts: dict[str, int] = {}
+
+    def answer(name, forward):
+        def quick(*args, **kwargs):
+            if cut._seen > cut.call_cut.number:  # a call of a remembered layer behind the cut
+                return forward(*args, **kwargs)
+            number = counts.get(name, 0)
+            counts[name] = number + 1
+            spread = known.get((name, number))
+            return forward(*args, **kwargs) if spread is None else spread(len(cut._maps))
+
+        return quick
+
+    quick = {network.layers[name]: answer(name, network.layers[name].forward) for name in {name for name, _ in known}}
+
+    def run(maps, skip=None):
+        with cut.lock:
+            counts.clear()
+            before = {layer: vars(layer).get("forward") for layer in quick}
+            try:
+                for layer, forward in quick.items():
+                    layer.forward = forward  # in the instance, where it comes before the class's
+                return cut.whole(maps, skip=skip)
+            finally:
+                for layer, forward in before.items():
+                    vars(layer).pop("forward", None)
+                    if forward is not None:
+                        layer.forward = forward
+
+    if not cut.skip:
+        return run
+    # Remembered layers call no squash, so its number is another one now.
+    maps = torch.zeros(network.fixed or 1, *cut.call_cut.shape, device=network.device, dtype=network.dtype)
+    with torch.enable_grad(), Squashes() as mode:
+        output = run(maps.requires_grad_(), frozenset())
+    _, skip = find_squash(mode, output)
+    if not skip:
+        raise NotTraceable("the output squash was not found again")
+    return lambda maps: run(maps, skip)
+
+
+def _remember(cut: Cut, calls: list[Call]) -> dict[tuple[str, int], Callable[[int], Any]]:
+    wanted = {(c.layer, c.number) for c in calls}
+    network, found, counts = cut.network, [], {}
+
+    def keep(name):
+        def hook(_module, _inputs, out):
+            number = counts.get(name, 0)
+            counts[name] = number + 1
+            if (name, number) in wanted:
+                found[-1][name, number] = tree_map(lambda t: t.detach().clone(), out)
+
+        return hook
+
+    handles = [network.layers[name].register_forward_hook(keep(name)) for name in {name for name, _ in wanted}]
+    try:
+        with torch.no_grad():
+            for n in (network.fixed,) * 2 if network.fixed else (2, 3):
+                counts.clear()
+                found.append({})
+                network.call(network.rows(n))
+    finally:
+        for handle in handles:
+            handle.remove()
+    known = {}
+    for key in found[0].keys() & found[1].keys():
+        spread = _spread(found[0][key], found[1][key], network.fixed)
+        if spread is not None:
+            known[key] = spread
+    return known
+
+
+def _spread(two: Any, three: Any, fixed: int | None) -> Callable[[int], Any] | None:
+    """Outputs known for two and for three equal rows, as a function of the number of rows."""
+    axes: list[int | None] = []
+    for a, b in zip(tensors(two), tensors(three), strict=True):
+        if a.ndim != b.ndim:
+            return None
+        differ = [i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n]
+        if len(differ) > 1 or (differ and (a.shape[differ[0]], b.shape[differ[0]]) != (2, 3)):
+            return None
+        if not differ and not fixed and not torch.equal(a, b):
+            return None
+        axes.append(differ[0] if differ else None)
+
+    def spread(n):
+        rest = iter(axes)
+
+        def one(tensor):
+            axis = next(rest)
+            if axis is None:
+                return tensor.clone()  # what follows may work in place
+            return tensor.narrow(axis, 0, 1).repeat_interleave(n, axis)
+
+        return tree_map(one, two)
+
+    return spread

@@ -1,0 +1,230 @@
+"""What the autograd graph of one forward pass tells: who depends on whom, and which axis holds the channels.
+
+Every question here is about *how the output was made*, whatever Python made it: plain modules, functional calls,
+loops, Keras
+layers or an exported program leave the same graph. Weights are frozen, so the graph's only leaves are the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+import torch
+
+Node = torch.autograd.graph.Node
+
+#: Operations that move numbers around without changing them, by the start of their name.
+RESHAPING = (
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "Alias",
+    "Clone",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Permute",
+    "T",
+    "Expand",
+    "Select",
+    "Slice",
+    "Unbind",
+    "Split",
+    "Contiguous",
+    "ToCopy",
+    "AsStrided",
+)
+_JOINING = ("Cat", "Stack")
+_SOURCE = "torch::autograd::AccumulateGrad"
+#: Operations whose result has its channels on the last axis (after which views may follow).
+_LAST = (
+    "Addmm",
+    "Mm",
+    "Bmm",
+    "Baddbmm",
+    "Linear",
+    "NativeLayerNorm",
+    "LayerNorm",
+    "MkldnnRnn",
+    "CudnnRnn",
+    "Embedding",
+)
+_DENSE = ("Addmm", "Mm", "Bmm", "Linear", "MkldnnRnn", "CudnnRnn", "ScaledDotProduct")
+#: Operations that give each channel a function of the same channel alone.
+_CHANNELWISE = (
+    *("Relu", "LeakyRelu", "Prelu", "Elu", "Celu", "Selu", "Gelu", "Silu", "Mish", "Softplus", "Sigmoid", "LogSigmoid"),
+    *("Tanh", "Hardtanh", "Hardswish", "Hardsigmoid", "Threshold", "Clamp", "Exp", "Log", "Pow", "Sqrt", "Abs", "Neg"),
+    *("Add", "Sub", "Mul", "Div", "Rsub", "NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm", "NativeDropout"),
+    *("MaxPool", "AvgPool", "AdaptiveMaxPool", "AdaptiveAvgPool", "Mean", "Sum", "Amax", "Max", "ConstantPad", "Where"),
+    *("MkldnnMaxPool", "MkldnnAdaptive", "Identity", "Maximum", "Minimum", "Logsumexp", "BatchNorm"),
+)
+
+
+def is_kind(node: Node | None, kinds: Iterable[str]) -> bool:
+    """Whether a node's operation is one of `kinds`: "Add" is AddBackward0 but not AddmmBackward0."""
+    name = node.name() if node is not None else ""
+    kind = name.split("Backward")[0]
+    return any(kind == k or (len(k) > 3 and kind.startswith(k) and not kind[len(k) :][:1].islower()) for k in kinds)
+
+
+def parents(node: Node) -> list[Node]:
+    """The nodes of the tensors this one was made from."""
+    return [parent for parent, _ in node.next_functions if parent is not None]
+
+
+def ancestry(node: Node | None) -> list[Node]:
+    """`node` and everything it was made from, each before what it was made from."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, Iterator[Node]]] = []
+    if node is not None:
+        seen.add(node)
+        stack.append((node, iter(parents(node))))
+    while stack:
+        current, rest = stack[-1]
+        parent = next((p for p in rest if p not in seen), None)
+        if parent is None:
+            order.append(current)
+            stack.pop()
+        else:
+            seen.add(parent)
+            stack.append((parent, iter(parents(parent))))
+    return order[::-1]
+
+
+def bottlenecks(output: Node | None) -> set[Node]:
+    """The nodes that *every* path from the output back to an input passes: where a cut is clean.
+
+    In topological order, a node is one exactly when no edge jumps over it.
+    """
+    order = ancestry(output)
+    fed: set[Node] = set()
+    for node in reversed(order):
+        if node.name() == _SOURCE or any(p in fed for p in parents(node)):
+            fed.add(node)
+    order = [node for node in order if node in fed]
+    place = {node: i for i, node in enumerate(order)}
+    # Several inputs are one source: an edge to any of them reaches the end.
+    end = len(order)
+    jumps = [0] * (end + 2)
+    for node in order:
+        ahead = [end] if node.name() == _SOURCE else [place[p] for p in parents(node) if p in fed]
+        for target in ahead:
+            jumps[place[node] + 1] += 1
+            jumps[target] -= 1
+    over = list(accumulate(jumps))
+    return {node for node in order if over[place[node]] == 0}
+
+
+def _axis(dim: int, ndim: int) -> int:
+    # Saved as an unsigned 64-bit integer: -1 comes back as 2**64 - 1.
+    dim = dim - 2**64 if dim >= 2**63 else dim
+    return dim % ndim
+
+
+def channel_axis(node: Node | None, ndim: int) -> int | None:
+    """Which axis of an (activation) tensor of `ndim` axes holds the channels, or None where the graph does not tell."""
+    for _ in range(1000):
+        if node is None or node.name() == _SOURCE:
+            return None
+        if is_kind(node, ("Convolution", "MkldnnConvolution", "NativeBatchNorm", "CudnnBatchNorm")):
+            return 1
+        if is_kind(node, _LAST):
+            return ndim - 1
+        if not parents(node):
+            return None
+        parent = parents(node)[0]
+        if is_kind(node, ("Transpose",)):
+            a, b = _axis(node._saved_dim0, ndim), _axis(node._saved_dim1, ndim)
+            axis = channel_axis(parent, ndim)
+            return {a: b, b: a}.get(axis, axis)
+        if is_kind(node, ("Permute",)):
+            axis = channel_axis(parent, ndim)
+            dims = [_axis(d, ndim) for d in node._saved_dims]
+            return None if axis is None else dims.index(axis)
+        if is_kind(node, ("Squeeze",)) and hasattr(node, "_saved_dim") and isinstance(node._saved_dim, int):
+            gone = _axis(node._saved_dim, ndim + 1)
+            axis = channel_axis(parent, ndim + 1)
+            return None if axis is None or axis == gone else axis - (axis > gone)
+        if is_kind(node, ("Unsqueeze",)):
+            new = _axis(node._saved_dim, ndim)
+            axis = channel_axis(parent, ndim - 1)
+            return None if axis is None else axis + (axis >= new)
+        if is_kind(node, ("Mean", "Sum", "Amax", "Max")) and not getattr(node, "_saved_keepdim", True):
+            return None
+        if is_kind(node, ("View", "UnsafeView", "ReshapeAlias")):
+            inner = parent
+            while is_kind(inner, ("View", "UnsafeView", "ReshapeAlias")) and parents(inner):
+                inner = parents(inner)[0]
+            return ndim - 1 if is_kind(inner, _LAST) else None
+        if is_kind(node, ("Stack", "UnsafeSplit", "Split", "Unbind", "Select")):
+            return None
+        node = parent
+    return None
+
+
+def is_convolution(node: Node | None) -> bool:
+    """Whether a tensor is a convolution's result, wider than one position, up to reshaping and a bias."""
+    for _ in range(8):
+        if is_kind(node, ("Convolution",)):
+            return any(size > 1 for size in node._saved_weight.shape[2:])
+        if not (is_kind(node, RESHAPING) or is_kind(node, ("Add",))) or not parents(node):
+            return False
+        node = parents(node)[0]
+    return False
+
+
+def is_dense(node: Node | None) -> bool:
+    """Whether a tensor is a matrix product's or a recurrence's result, up to reshaping and a bias."""
+    for _ in range(8):
+        if is_kind(node, _DENSE):
+            return True
+        if not (is_kind(node, RESHAPING) or is_kind(node, ("Add", *_JOINING))) or not parents(node):
+            return False
+        node = parents(node)[0]
+    return False
+
+
+def ends(node: Node | None) -> list[Node]:
+    """The nodes a tensor's numbers come from unchanged: itself, or what is behind reshaping and joining."""
+    found: list[Node] = []
+    stack, seen = [node] if node is not None else [], set()
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if (is_kind(current, RESHAPING) or is_kind(current, _JOINING)) and parents(current):
+            stack.extend(parents(current))
+        else:
+            found.append(current)
+    return found
+
+
+def first_kernels(node: Node | None) -> torch.Tensor | None:
+    """The weights of the convolution on the input whose channels a tensor's channels are, one to one.
+
+    Every way back from the tensor to the input must pass channel-wise operations and then that one convolution, which
+    reads
+    the input itself; the same convolution on several inputs counts as one.
+    """
+    weights: dict[tuple, torch.Tensor] = {}
+    stack, seen = [node] if node is not None else [], set()
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if is_kind(current, ("Convolution", "MkldnnConvolution")):
+            if any(not (is_kind(n, RESHAPING + _JOINING) or n.name() == _SOURCE) for n in ancestry(current)[1:]):
+                return None
+            if current._saved_groups != 1 or current._saved_transposed:
+                return None
+            weight = current._saved_weight
+            weights[weight.data_ptr(), tuple(weight.shape)] = weight
+        elif is_kind(current, RESHAPING + _JOINING + _CHANNELWISE) and parents(current):
+            stack.extend(parents(current))
+        else:
+            return None
+    return next(iter(weights.values())) if len(weights) == 1 else None
