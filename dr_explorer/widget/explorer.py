@@ -276,7 +276,7 @@ class Explorer(anywidget.AnyWidget):
         if self._main is None or self._main.is_closed():
             keep()
         else:
-            self._main.call_soon_threadsafe(keep)
+            self._main.call_soon_threadsafe(keep, context=self._session.context())
 
     def close(self) -> None:
         self._session.close()
@@ -286,8 +286,9 @@ class Explorer(anywidget.AnyWidget):
 def _received(widget: Explorer, content: dict[str, Any], buffers: list[Any]) -> None:
     """A page's message, on whatever thread the kernel chose: queue it and return."""
     kind, session = content.get("type"), widget._session
+    session.heard()
     if kind == "hello":
-        session.hello()
+        session.post("hello")
     elif kind == "ack":
         session.post("ack", seq=int(content["seq"]))
     elif kind == "command":

@@ -104,13 +104,16 @@ class Session:
         self._ensure_thread()
         return answer
 
-    def hello(self) -> None:
-        """A page opened. Called in a message handler, whose context every later send runs in."""
-        # ipykernel sends a reply to, and then routes a widget's messages by, the shell named in the sender's context.
-        # A handler's context names the one the page uses; the thread's own would name none, and deafen the widget
-        # while a cell runs.
+    def heard(self) -> None:
+        """A page sent something. Called in the message's handler, whose context every later send runs in."""
+        # ipykernel sends in the name of, and then routes a widget's messages to, the shell that the sender's context
+        # names. A handler's context names the one the page uses; the thread's own would name none, and deafen the
+        # widget while a cell runs. Every message counts: a page's first ones come before it has a shell of its own.
         self._context = contextvars.copy_context()
-        self.post("hello")
+
+    def context(self) -> contextvars.Context:
+        """A copy of the context in which pages are sent to."""
+        return contextvars.copy_context() if self._context is None else self._context.copy()
 
     def close(self, wait: float = 0.0) -> None:
         """End the thread; the run is kept."""
