@@ -20,6 +20,9 @@ APART = 0.05
 # Small, because every cut of the tree is tried; with it Gaussian noise of any width splits in at most 1 % of classes.
 LEVEL = 1e-3
 
+# Distances that differ by less than this, relative to their size, are equal: they are roots of differences in float64.
+ROUNDING = 1e-7
+
 
 def basins(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
     """Basin of each restart's end point.
@@ -27,7 +30,7 @@ def basins(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     fiv : (T, K) feature importance vectors of one class; rows that are not finite are left out.
-    objective : (T,) penalised objectives; they only number the basins.
+    objective : (T,) penalised objectives; they only rank the basins.
 
     Returns
     -------
@@ -52,10 +55,17 @@ def basins(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
     kept = np.isfinite(fiv).all(axis=1) & np.isfinite(objective)
     if kept.any():
         found = _groups(fiv[kept])
-        best = np.full(found.max() + 1, -np.inf)
-        np.maximum.at(best, found, objective[kept])
-        labels[kept] = np.argsort(np.argsort(-best, kind="stable"))[found]
+        labels[kept] = _ranks(found, fiv[kept], objective[kept])[found]
     return labels
+
+
+def _ranks(found: np.ndarray, points: np.ndarray, objective: np.ndarray) -> np.ndarray:
+    """Rank of each group: by its best objective, its size, and, so that any order of restarts gives the same, place."""
+    groups = range(found.max() + 1)
+    best = [objective[found == group].max() for group in groups]
+    size = [(found == group).sum() for group in groups]
+    place = np.array([points[found == group].mean(axis=0) for group in groups])
+    return np.argsort(np.lexsort((*place.T[::-1], np.negative(size), np.negative(best))))
 
 
 def in_best_basin(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
@@ -84,6 +94,7 @@ def _groups(points: np.ndarray) -> np.ndarray:
         return one
     tree = scipy_linkage(distance[np.triu_indices(n, 1)], method="single")
     height = tree[:, 2]
+    below = np.append(0.0, height[:-1])
     groups = n - np.arange(n - 1)  # how many there are just below each merge
     freedom = np.maximum(n - groups, 1)
     spread = np.sqrt(_within(points, square, tree) / freedom)
@@ -91,12 +102,12 @@ def _groups(points: np.ndarray) -> np.ndarray:
         (height > APART * np.sqrt(square.max()))
         & (height > stdtrit(freedom, 1 - LEVEL / 2) * spread)
         & (2 * groups <= n + 1)
+        & (height - below > ROUNDING * height)  # of merges at one height, only the first is a cut
     )
     if not parted.any():
         return one
     lowest = int(parted.argmax())
-    below = height[lowest - 1] if lowest else 0.0
-    return fcluster(tree, (below + height[lowest]) / 2, criterion="distance") - 1
+    return fcluster(tree, (below[lowest] + height[lowest]) / 2, criterion="distance") - 1
 
 
 def _within(points: np.ndarray, square: np.ndarray, tree: np.ndarray) -> np.ndarray:

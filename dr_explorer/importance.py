@@ -271,7 +271,7 @@ def _percentiles(values: np.ndarray, outside: float) -> tuple[np.ndarray, np.nda
     """The values along the last axis with a share of `outside` below, and above."""
     last = values.shape[-1] - 1
     low = int(outside * last)
-    values = np.partition(values, (low, last - low), axis=-1)
+    values = np.sort(values, axis=-1)  # with vector instructions, faster than partitioning at two places
     return values[..., low], values[..., last - low]
 
 
