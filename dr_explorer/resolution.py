@@ -18,6 +18,8 @@ from dr_explorer.tail import Tail
 from dr_explorer.trials import STATES, STOPPED, USABLE
 
 if TYPE_CHECKING:
+    import anndata
+
     pass
 
 
@@ -175,6 +177,20 @@ def position_of(target: Hashable, names: Sequence[str]) -> int:
     return position
 
 
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names that can serve as an index: a repeated one gets its count."""
+    unique: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        candidate, count = name, 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{name} ({count})"
+        taken.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
 class Resolution:
     """What an ascent found: every class's restarts, labelled, and the readings made from them.
 
@@ -291,6 +307,67 @@ class Resolution:
             dims="channel",
             coords={"channel": self.dataset.channel},
             name="sharing",
+        )
+
+    def support(self, combine: str = "weighted", n_boot: int | None = None, random_state: int = 0) -> np.ndarray:
+        """Share of bootstrap resamplings of the restarts that have each branch of `linkage`, (C - 1,)."""
+        return similarity.support(
+            self._fiv, self._score, self.linkage(combine=combine), combine=combine, n_boot=n_boot,
+            random_state=random_state,
+        )  # fmt: skip
+
+    def difference(self, a: int | str, b: int | str, level: float = 0.95) -> xr.Dataset:
+        """Class difference ``OFIV_a - OFIV_b`` by channel: ``difference`` with its interval ``low`` to ``high``."""
+        values = similarity.difference(
+            self._fiv, self._score, self.position_of(a), self.position_of(b), level=level, objective=self._objective
+        )
+        names = ("difference", "low", "high")
+        return xr.Dataset(
+            {name: ("channel", v) for name, v in zip(names, values, strict=True)}, {"channel": self.dataset.channel}
+        )
+
+    def activeness(self) -> xr.DataArray:
+        """How much of a class is decided by what is there rather than by elimination (target,), from 0 to 1."""
+        values = importance.activeness(self.ofiv().values)
+        return xr.DataArray(values, dims="target", coords={"target": self.dataset.target}, name="activeness")
+
+    def to_anndata(self) -> anndata.AnnData:
+        """The OFIVs as an AnnData: classes are observations, channels variables. Needs the ``anndata`` extra.
+
+        ``X`` is the OFIV; layers hold the inconsistency level and the interval's ends; ``obs`` the activeness, best
+        objective and number of basins; ``obsp["similarity"]`` the class similarity.
+        """
+        try:
+            import anndata
+        except ImportError as error:
+            raise ImportError("to_anndata needs anndata: pip install 'dr_explorer[anndata]'") from error
+        import pandas as pd
+
+        interval = self.ofiv_interval()
+        best = np.where(np.isfinite(self._objective), self._objective, -np.inf).max(1)
+        obs = pd.DataFrame(
+            {
+                "target": self.targets,
+                "activeness": self.activeness().values,
+                "objective": np.where(np.isfinite(best), best, np.nan),
+                "basins": self.basins().values.max(1) + 1,
+            },
+            index=_unique(self.targets),
+        )
+        var = pd.DataFrame(
+            {"sharing": self.sharing().values}, index=[str(channel) for channel in self.dataset.channel.values]
+        )
+        return anndata.AnnData(
+            X=self.ofiv().values,
+            obs=obs,
+            var=var,
+            layers={
+                "inconsistency": self.inconsistency().values,
+                "low": interval.sel(bound="low").values,
+                "high": interval.sel(bound="high").values,
+            },
+            obsp={"similarity": self.similarity().values},
+            uns={"settings": dict(self.dataset.attrs)},
         )
 
     # -- plumbing ------------------------------------------------------------------------------------------------------

@@ -28,8 +28,6 @@ class Traces:
 
     def __init__(self, n_targets: int, n_restarts: int, max_steps: int) -> None:
         self._grid = grid(max_steps)
-        self._column = np.full(self._grid[-1] + 1, -1)
-        self._column[self._grid] = np.arange(len(self._grid))
         self._objective = np.full((n_targets, n_restarts, min(FIRST_COLUMNS, len(self._grid))), np.nan, np.float32)
 
     @property
@@ -44,11 +42,11 @@ class Traces:
 
     def record(self, target: np.ndarray, restart: np.ndarray, steps: np.ndarray, objective: np.ndarray) -> None:
         """Write a burst: trials (n,), their step counts and objectives (bursts, n) after each evaluation."""
-        column = self._column[np.minimum(steps, len(self._column) - 1)]
-        kept = column >= 0
+        column = np.minimum(np.searchsorted(self._grid, steps), len(self._grid) - 1)
+        kept = self._grid[column] == steps
         if not kept.any():
             return
-        if (widest := column.max()) >= self._objective.shape[2]:
+        if (widest := column[kept].max()) >= self._objective.shape[2]:
             width = min(len(self._grid), max(widest + 1, 2 * self._objective.shape[2]))
             self._objective = _widen(self._objective, 2, width)
         row = np.broadcast_to(target, column.shape)[kept]

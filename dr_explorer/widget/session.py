@@ -202,17 +202,22 @@ class Session:
         self._credit.acknowledged(seq, time.monotonic())
 
     def _do_run(self) -> None:
-        self.error, self._rate, self._elapsed = None, 0.0, 0.0
-        self._run = self._meta = self._tree = self._ofiv = self._cached_target = None
-        self.run_number += 1
         self.at_rest.clear()
         try:
-            self._run = self.plan.begin(self.plan.layer, self.plan.settings)
+            run = self.plan.begin(self.plan.layer, self.plan.settings)
         except Exception as error:
             self._fail(error)
             raise
+        self._take_up(run)
+
+    def _take_up(self, run: Any) -> None:
+        """Another run: what was known of the one before is gone."""
+        self._run, self.error, self._rate, self._elapsed = run, None, 0.0, 0.0
+        self._meta = self._tree = self._ofiv = self._cached_target = None
+        self._overview.spend_anyway()
+        self.run_number += 1
         self._burst, self._meta_due = 1, True
-        self._run.prioritise(self._selection["target"])
+        run.prioritise(self._selection["target"])
         self._resume()
 
     def _resume(self) -> None:
@@ -237,12 +242,14 @@ class Session:
     def _do_set(self, l2: float | None = None, n_restarts: int | None = None, layer: str | None = None) -> None:
         """Change the plan; a run that is there takes it up at once."""
         if layer is not None and layer != self.plan.layer:
-            self.plan.layer = layer
-            self.plan.settings.update({k: v for k, v in (("l2", l2), ("n_restarts", n_restarts)) if v is not None})
-            if l2 is None:  # the scale belongs to the layer
-                self.plan.settings["l2"] = None
+            changed = {"l2": l2}  # None: the scale belongs to the layer, and is chosen anew
+            if n_restarts is not None:
+                changed["n_restarts"] = n_restarts
+            settings = {**self.plan.settings, **changed}
+            run = self.plan.begin(layer, settings)  # where it cannot be cut, all stays as it was
+            self.plan.layer, self.plan.settings = layer, settings
             if self._run is not None:
-                self._do_run()
+                self._take_up(run)
             return
         if l2 is not None:
             if self._run is not None:

@@ -1,0 +1,283 @@
+"""The session: a worker thread, a queue and credit, driven here without a widget or a browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dr_explorer.ascent import Ascent
+from dr_explorer.tail import Tail
+from dr_explorer.widget import frames
+from dr_explorer.widget.protocol import Message, decode
+from dr_explorer.widget.session import Plan, Session
+
+NAMES = [f"class {i}" for i in range(4)]
+
+
+def tail(positions: int = 7) -> Tail:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 5, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(5 * positions, 8),
+        torch.nn.ReLU(), torch.nn.Linear(8, len(NAMES)),
+    )  # fmt: skip
+    return Tail(model, "1", example_input=torch.zeros(1, 4, positions + 2))
+
+
+class Page:
+    """A page without a browser: keeps every message, acknowledges when told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.arrived = threading.Condition()
+        self.session: Session | None = None
+        self.acknowledges = True
+        self.open = True
+
+    def send(self, header: dict[str, Any], buffers: list[bytes]) -> bool:
+        message = decode(header, buffers)
+        with self.arrived:
+            self.messages.append(message)
+            self.arrived.notify_all()
+        if self.acknowledges:
+            self.session.post("ack", seq=header["seq"])
+        return self.open
+
+    def wait_for(self, good: Callable[[Message], bool], timeout: float = 20.0) -> Message:
+        """The first message, past or to come, that is good."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: any(map(good, self.messages)), timeout), self.types()
+            return next(filter(good, self.messages))
+
+    def types(self) -> list[str]:
+        return [m.header["type"] for m in self.messages]
+
+
+def open_page(session: Session) -> None:
+    """What a page's first message does."""
+    session.heard()
+    session.post("hello")
+
+
+def is_frame(**fields: Any) -> Callable[[Message], bool]:
+    return lambda m: m.header["type"] == "frame" and all(m.header.get(k) == v for k, v in fields.items())
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+@pytest.fixture
+def open_session(page: Page) -> Iterator[Callable[..., Session]]:
+    opened: list[Session] = []
+
+    def make(**settings: Any) -> Session:
+        base = {"rule": "authors", "l2": 1.0, "step_size": 0.01, "n_restarts": 3, **settings}
+        one = tail()
+
+        def begin(layer: str, settings: dict[str, Any]) -> Ascent:
+            if layer == "broken":
+                raise ValueError("no layer 'broken'")
+            return Ascent(one, **settings)
+
+        def describe(run: Ascent, settings: dict[str, Any]) -> Message:
+            return frames.meta(
+                model="net", device="cpu", layer="1", layers=[], targets=NAMES, shape=run.tail.shape,
+                rule=run.rule_name, l2=run.l2, logos=None,
+            )  # fmt: skip
+
+        session = Session(Plan(begin, describe, "1", base), page.send)
+        page.session = session
+        opened.append(session)
+        return session
+
+    yield make
+    for session in opened:
+        session.close(wait=10)
+        assert not session.alive
+
+
+#: A run that does not end by itself within a test.
+ENDLESS = {"patience": 10**9, "max_steps": 10**9}
+
+
+def test_a_run_ends_with_a_frame_that_says_so(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    last = page.wait_for(is_frame(state="done"))
+    assert page.types()[0] in ("meta", "frame")
+    assert last.header["counts"]["converged"] == 12
+    assert last.arrays["class_finished"].tolist() == [3] * 4
+    assert last.arrays["map"].shape == (5, 7)
+    assert np.isfinite(last.arrays["ofiv_low"]).all()
+    tree = page.wait_for(lambda m: m.header["type"] == "tree" and np.isfinite(m.arrays["support"]).all())
+    assert sorted(tree.arrays["order"].tolist()) == [0, 1, 2, 3]
+
+
+def test_without_a_page_it_runs_the_same_and_sends_nothing(page: Page, open_session) -> None:
+    session = open_session()
+    session.post("run")
+    assert session.at_rest.wait(20)
+    assert session.state == "done"
+    assert page.messages == []
+    packed = session.post("snapshot").result(5)
+    assert [m.header["type"] for m in packed] == ["meta", "frame", "tree"]
+
+
+def test_a_page_that_opens_late_gets_the_whole_state(page: Page, open_session) -> None:
+    session = open_session()
+    session.post("run")
+    session.at_rest.wait(20)
+    open_page(session)
+    for kind in ("meta", "frame", "tree"):
+        page.wait_for(lambda m, kind=kind: m.header["type"] == kind)
+
+
+def test_hello_in_the_middle_of_a_run_starts_the_credit_anew(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    page.acknowledges = False
+    open_page(session)
+    session.post("run")
+    page.wait_for(is_frame(state="running"))
+    with page.arrived:
+        before = len(page.messages)
+    page.acknowledges = True
+    open_page(session)
+    with page.arrived:
+        assert page.arrived.wait_for(lambda: len(page.messages) > before + 4, 10)
+        assert "meta" in page.types()[before:]
+
+
+def test_only_two_messages_are_ever_unanswered(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    page.acknowledges = False
+    session.post("run")
+    open_page(session)
+    page.wait_for(is_frame(state="running"))
+    steps = session.post("call", function=lambda run: run.n_steps).result(5)
+    # The engine goes on while the page keeps silent; the third message waits for a second of silence.
+    while session.post("call", function=lambda run: run.n_steps).result(5) < steps + 50:
+        assert len(page.messages) <= 3
+
+
+def test_commands_are_obeyed_while_it_runs(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    open_page(session)
+    session.post("run")
+    page.wait_for(is_frame(state="running"))
+    began = time.monotonic()
+    session.post("pause").result(5)
+    assert time.monotonic() - began < 0.5
+    page.wait_for(is_frame(state="paused"))
+    steps = session.post("call", function=lambda run: run.n_steps).result(5)
+    assert session.post("call", function=lambda run: run.n_steps).result(5) == steps
+    session.post("resume")
+    page.wait_for(lambda m: is_frame(state="running")(m) and m.header["step"] > steps)
+    session.post("stop")
+    last = page.wait_for(is_frame(state="stopped"))
+    assert last.header["counts"]["stopped"] == 12
+    assert session.at_rest.wait(5)
+
+
+def test_l2_and_restarts_change_while_it_runs(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    open_page(session)
+    session.post("run")
+    page.wait_for(is_frame(state="running", l2=1.0, n_restarts=3))
+    session.post("set", l2=2.0, n_restarts=5)
+    frame = page.wait_for(is_frame(l2=2.0, n_restarts=5))
+    assert frame.arrays["status"].shape == (5,)
+    session.post("set", n_restarts=2)
+    assert page.wait_for(is_frame(n_restarts=2)).arrays["fiv"].shape[0] == 2
+
+
+def test_more_restarts_wake_a_run_that_was_done(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    page.wait_for(is_frame(state="done", n_restarts=3))
+    session.post("set", n_restarts=4)
+    done = page.wait_for(is_frame(state="done", n_restarts=4))
+    assert done.header["counts"]["converged"] == 16
+
+
+def test_selecting_a_class_shows_that_class(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    session.at_rest.wait(20)
+    session.post("select", selection={"target": 2, "other": 1, "restart": 1})
+    frame = page.wait_for(is_frame(target=2, other=1, restart=1))
+    run = session.post("call", function=lambda run: run).result(5)
+    np.testing.assert_allclose(frame.arrays["fiv"], run.trials.fiv[2], atol=1e-6)
+    assert np.isfinite(frame.arrays["other_ofiv"]).all()
+
+
+def test_an_error_in_the_middle_is_told_in_words_and_the_session_lives_on(
+    page: Page, open_session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session()
+    open_page(session)
+    monkeypatch.setattr(Ascent, "advance", lambda *_: 1 / 0)
+    session.post("run")
+    frame = page.wait_for(is_frame(state="failed"))
+    assert frame.header["message"] == "division by zero"
+    monkeypatch.undo()
+    session.post("run")
+    page.wait_for(is_frame(state="done"))
+
+
+def test_a_layer_that_cannot_be_cut_leaves_the_old_run_in_place(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    session.at_rest.wait(20)
+    with pytest.raises(ValueError, match="no layer 'broken'"):
+        session.post("set", layer="broken").result(5)
+    assert session.plan.layer == "1"
+    assert session.state == "done"
+    assert session.post("call", function=lambda run: run.finished).result(5)
+
+
+def test_a_new_run_has_a_new_number(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    page.wait_for(is_frame(state="done", run=1))
+    session.post("run")
+    page.wait_for(is_frame(state="done", run=2))
+    numbers = [m.header["run"] for m in page.messages]
+    assert numbers == sorted(numbers)
+    sequence = [m.header["seq"] for m in page.messages]
+    assert sequence == sorted(set(sequence))
+
+
+def test_the_thread_ends_when_nobody_is_left_to_send_for(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    page.open = False
+    open_page(session)
+    session.post("run")
+    session._thread.join(20)
+    assert not session.alive
+
+
+def test_commands_from_many_threads_at_once_are_all_carried_out(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    open_page(session)
+    session.post("run")
+    threads = [
+        threading.Thread(target=lambda i=i: session.post("select", selection={"target": i % 4})) for i in range(40)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    session.post("select", selection={"target": 3}).result(5)
+    page.wait_for(is_frame(target=3))
