@@ -1,0 +1,161 @@
+"""What the spread over restarts is worth: error rate of the inconsistency test, basins, and intervals.
+
+First on simulated restarts, where the truth is known. Then, given the data, on 100 released networks with both rules: a
+network whose converged restarts (50, rule "fast") all end in one basin has no inconsistent channel to find, and its
+intervals must shrink as 1/sqrt(T).
+
+    python benchmarks/spread.py --data ../shared/data/tf422
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dr_explorer import importance
+
+N_RESTARTS = 10  # what a user has by default
+N_TRUTH = 50  # and what tells how many basins there are: one that 10 % fall into is missed in 0.5 %
+
+
+def noise(rng: np.random.Generator, kind: str) -> Callable[..., np.ndarray]:
+    """Noise of variance 1: normal, or with the heavy tails of Student's t with 5 degrees of freedom."""
+    if kind == "normal":
+        return lambda *size: rng.normal(size=size)
+    return lambda *size: rng.standard_t(5, size=size) / np.sqrt(5 / 3)
+
+
+def simulated_error_rates(rng: np.random.Generator, n: int = 4000) -> None:
+    print("Inconsistency test, one noisy basin: share of classes with any channel flagged, stated 0.05")
+    print(f"{'T':>5}{'K':>6}{'noise':>8}{'normal':>9}{'t(5)':>9}")
+    for n_restarts, n_channels in ((3, 16), (10, 16), (10, 480), (50, 64)):
+        centre = np.zeros(n_channels)
+        centre[0] = 1.0
+        for width in (0.01, 0.025, 0.05):  # 0.05 of the largest importance is the most the hypothesis allows
+            row = []
+            for kind in ("normal", "t"):
+                draw = noise(rng, kind)
+                flagged = 0
+                for _ in range(8):
+                    fiv = centre + width * draw(n // 8, n_restarts, n_channels)
+                    flagged += importance.inconsistent(fiv, np.ones(fiv.shape[:2])).any(axis=1).sum()
+                row.append(flagged / n)
+            print(f"{n_restarts:5d}{n_channels:6d}{width:8.3f}{row[0]:9.4f}{row[1]:9.4f}")
+
+
+def simulated_power(rng: np.random.Generator, n: int = 1000) -> None:
+    print("\nInconsistency test, two basins 7 : 3, T = 10, K = 16, noise 0.01: share of differing channels flagged")
+    print("   distance / largest importance  " + "".join(f"{d:8.2f}" for d in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)))
+    found = []
+    for distance in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
+        fiv = 0.01 * rng.normal(size=(n, N_RESTARTS, 16))
+        fiv[..., 0] += 1
+        fiv[:, :3, 1] += distance
+        found.append(importance.inconsistent(fiv, np.ones(fiv.shape[:2]))[:, 1].mean())
+    print("   flagged                        " + "".join(f"{one:8.3f}" for one in found))
+
+
+def simulated_basins(rng: np.random.Generator, n: int = 500) -> None:
+    print("\nBasins of one noisy basin: share of classes split, at most 0.01")
+    widths = (1e-6, 0.01, 0.1, 0.5)
+    print(f"{'T':>5}{'K':>6}" + "".join(f"{f'noise {width:g}':>13}" for width in widths))
+    for n_restarts in (5, 10, 50):
+        for n_channels in (1, 3, 16):
+            split = [
+                np.mean(
+                    [
+                        importance.basins(
+                            1 + width * rng.normal(size=(n_restarts, n_channels)), np.arange(n_restarts)
+                        ).max()
+                        > 0
+                        for _ in range(n)
+                    ]
+                )
+                for width in widths
+            ]
+            print(f"{n_restarts:5d}{n_channels:6d}" + "".join(f"{one:13.3f}" for one in split))
+
+
+def simulated_intervals(rng: np.random.Generator, n: int = 300) -> None:
+    print("\nIntervals of one noisy basin, K = 64: coverage of the stated 0.95, and width against T = 10")
+    print(f"{'T':>5}{'coverage':>10}{'width':>8}{'1/sqrt':>8}")
+    centre, first = rng.normal(size=64), None
+    for n_restarts in (2, 3, 5, 10, 20, 40, 100):
+        covered, width = [], []
+        for _ in range(n):
+            fiv = centre + 0.01 * rng.normal(size=(n_restarts, 64))
+            low, high = importance.interval(fiv, rng.uniform(5, 6, n_restarts))
+            covered.append(((low <= centre) & (centre <= high)).mean())
+            width.append((high - low).mean())
+        first = np.mean(width) if n_restarts == 10 else first
+        ratio = (np.mean(width) / first, np.sqrt(10 / n_restarts)) if first else (np.nan, np.nan)
+        print(f"{n_restarts:5d}{np.mean(covered):10.3f}{ratio[0]:8.3f}{ratio[1]:8.3f}")
+
+
+def released_networks(folder: Path, limit: int | None) -> None:
+    from published import STAT5A, resolve
+
+    runs = {}
+    for path in sorted((folder / "models").glob("*.h5"))[:limit]:
+        for rule in ("fast", "authors"):
+            data = resolve(path, n_restarts=N_TRUTH, rule=rule).dataset
+            runs[path.stem, rule] = [data[name].values[0] for name in ("fiv", "score", "objective")]
+    names = sorted({name for name, _ in runs})
+    truth = {name: importance.basins(runs[name, "fast"][0], runs[name, "fast"][2]).max() + 1 for name in names}
+    single = [name for name in names if truth[name] == 1]
+    print(f"\n{len(names)} released networks, {len(single)} with one basin among {N_TRUTH} converged restarts")
+    print(f"{'with one basin, runs of 10 restarts':50}{'fast':>10}{'authors':>10}  stated")
+    rows = {
+        "any channel flagged inconsistent": (lambda f, s, o: importance.inconsistent(f, s).any(), "<= 0.05"),
+        "more than one basin": (lambda f, s, o: importance.basins(f, o).max() > 0, "0"),
+    }
+    for label, (claim, stated) in rows.items():
+        rates = [
+            np.mean(
+                [claim(*(part[i : i + 10] for part in runs[name, rule])) for name in single for i in range(0, 50, 10)]
+            )
+            for rule in ("fast", "authors")
+        ]
+        print(f"{label:50}{rates[0]:10.4f}{rates[1]:10.4f}  {stated}")
+    shrink = [
+        np.median([_width(runs[name, rule], 40) / _width(runs[name, rule], 10) for name in single])
+        for rule in ("fast", "authors")
+    ]
+    print(f"{'width of intervals, 40 restarts / 10':50}{shrink[0]:10.4f}{shrink[1]:10.4f}  0.5 and Student's: 0.43")
+    several = [name for name in names if truth[name] > 1]
+    found = [
+        np.mean([importance.inconsistent(*runs[name, rule][:2]).any() for name in several])
+        for rule in ("fast", "authors")
+    ]
+    print(f"{f'{len(several)} with several basins: any channel flagged':50}{found[0]:10.4f}{found[1]:10.4f}")
+    if STAT5A in truth:
+        print(f"\nStat5a, {N_TRUTH} restarts (published: logits 6.30 and 4.44)")
+        print(importance.basin_table(*runs[STAT5A, "fast"]).round(4).to_string())
+        flags = importance.inconsistent(*(part[:10] for part in runs[STAT5A, "fast"][:2]))
+        print(f"inconsistent channels, 10 restarts: {np.flatnonzero(flags).tolist()}")
+
+
+def _width(run: list[np.ndarray], n_restarts: int) -> float:
+    low, high = importance.interval(run[0][:n_restarts], run[1][:n_restarts])
+    return float((high - low).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="the folder with models/; without it, simulations only")
+    parser.add_argument("--limit", type=int, help="only so many networks")
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(0)
+    simulated_error_rates(rng)
+    simulated_power(rng)
+    simulated_basins(rng)
+    simulated_intervals(rng)
+    if arguments.data:
+        released_networks(arguments.data, arguments.limit)
+
+
+if __name__ == "__main__":
+    main()
