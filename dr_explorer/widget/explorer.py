@@ -156,6 +156,9 @@ class Explorer(anywidget.AnyWidget):
         self._session = Session(plan, deliver, finished=finished, run=run)
         self._main = _running_loop()
         super().__init__(selection=dict(NO_SELECTION))
+        # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell opened
+        # it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
+        vars(self.comm).pop("_reply_subshell_id", None)
         self.on_msg(_received)
         self.observe(_selection_changed, "selection")
         weakref.finalize(self, self._session.close)

@@ -22,6 +22,9 @@ export interface Link {
   close(): void;
 }
 
+// ms after which an unanswered `hello` is said again. JupyterLab opens a page's own shell only after its first message, so
+// the first `hello` waits for whatever cell is running (under Run All, the next one); a later one does not.
+const AGAIN = [150, 300, 600, 1200, 2400];
 const GREETING = 2500; // ms without an answer to `hello` before a saved view says so
 const SILENCE = 5000; // ms without a frame of a live run before it is asked after
 
@@ -123,6 +126,8 @@ export function connect(model: Model, store: Store): Link {
 
   restore(model, store);
   send("hello");
+  const greetings = AGAIN.map((after) => setTimeout(() => heard || send("hello"), after));
+  signal.addEventListener("abort", () => greetings.forEach(clearTimeout));
   return {
     views(change) {
       const before = open;
