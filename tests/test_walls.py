@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ REGISTRIES = [
 MACHINE_PATH = re.compile(r"(?<![\w.\-/])/(?:home|root|Users|work|opt|tmp)/\w")
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package, by dotted name."""
     found = {}
@@ -63,18 +65,19 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(tree: ast.AST, *, at_load: bool) -> set[str]:
-    """Dotted names imported in a file; with ``at_load``, only those imported when the module is loaded."""
+def imports(module: str, *, at_load: bool) -> set[str]:
+    """Dotted names a module imports; with ``at_load``, only those imported when it is loaded."""
+    path = modules()[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: set[str] = set()
-    todo = [tree]
+    todo: list[ast.AST] = [parsed(path)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute, so that a wall can be read in the line"
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            names.update([source, *(f"{source}.{alias.name}" for alias in node.names)])
         elif at_load and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             todo.extend(node.decorator_list)
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -105,7 +108,7 @@ def loaded_with(module: str) -> set[str]:
         current = todo.pop()
         if current in known and current not in seen:
             seen.add(current)
-            todo.extend(name for name in imports(parsed(known[current]), at_load=True) if room(name))
+            todo.extend(name for name in imports(current, at_load=True) if room(name))
     return seen - {module}
 
 
@@ -119,18 +122,14 @@ def test_a_room_loads_only_rooms_below_it(module):
 def test_a_confined_package_is_imported_in_its_room_only(package, home):
     strays = [
         name
-        for name, path in modules().items()
-        if room(name) != home and any(used.split(".")[0] == package for used in imports(parsed(path), at_load=False))
+        for name in modules()
+        if room(name) != home and any(used.split(".")[0] == package for used in imports(name, at_load=False))
     ]
     assert strays == [], f"only {home} may import {package}"
 
 
 def test_drawing_packages_are_imported_where_a_figure_is_drawn():
-    eager = [
-        name
-        for name, path in modules().items()
-        if any(used.split(".")[0] in DRAWING for used in imports(parsed(path), at_load=True))
-    ]
+    eager = [name for name in modules() if any(used.split(".")[0] in DRAWING for used in imports(name, at_load=True))]
     assert eager == [], f"import {' and '.join(DRAWING)} inside the function that draws"
 
 

@@ -197,6 +197,15 @@ class Notebook:
         """Run a cell and do not wait for its end."""
         self.page.evaluate(f"cell => {{ ({RUN_CELL})(cell); }}", cell)
 
+    def start_all(self) -> None:
+        """Run every cell, as Run ▸ Run All Cells does, and do not wait for their end."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+    def wait_until_printed(self, cell: int) -> str:
+        """Until a cell that may still be running has printed something; what it has."""
+        self.page.wait_for_function(f"cell => {PANEL}.content.widgets[cell].model.outputs.length > 0", arg=cell)
+        return self.printed(cell)
+
     def run(self, cell: int) -> str:
         """Run a cell to its end; what it printed. An exception in it is raised here, with its traceback."""
         self.page.evaluate(RUN_CELL, cell)

@@ -21,8 +21,7 @@ model = nn.Sequential(OrderedDict(
 explorer = dr.Explorer(
     model, "pool", example_input=torch.zeros(1, 4, 200), n_restarts=20, rule="authors", patience=10**6, max_steps=10**6,
 )
-explorer
-"""
+explorer"""
 
 #: Targets, in seconds.
 FIRST_FRAME = 2.0

@@ -8,7 +8,7 @@ from e2e.measures import ASLEEP, AT_WORK, ENDLESS
 
 pytestmark = pytest.mark.browser
 
-RUN = "import time; print(time.time()); explorer.run()"
+RUN = "import time; print(time.time()); _ = explorer.run()"
 
 #: A run that ends by itself within seconds.
 SHORT = ENDLESS.replace('rule="authors", patience=10**6, max_steps=10**6', 'rule="authors", max_steps=300')
@@ -67,9 +67,18 @@ def test_pause_takes_effect_within_half_a_second_and_resume_goes_on(running, mea
 def test_pause_takes_effect_while_a_cell_blocks_the_kernel(running, measured):
     notebook = running(ASLEEP)
     notebook.start(1)
-    notebook.page.wait_for_function("() => document.querySelector('[data-status=busy], .jp-mod-busy') !== null")
+    notebook.wait_until_printed(1)
     took = measured("pause under a sleeping cell", measures.pause(notebook), "s", at_most=measures.PAUSE)
     assert took <= measures.PAUSE
+
+
+def test_an_explorer_shown_just_before_a_long_cell_does_not_wait_for_it(open_notebook, measured):
+    notebook = open_notebook(ENDLESS + ".run()", ASLEEP)
+    notebook.start_all()
+    began = float(notebook.wait_until_printed(1).split()[0])
+    took = notebook.wait_for_change("run", 0) - began
+    measured("first frame where a long cell follows at once", took, "s", at_most=measures.FIRST_FRAME)
+    assert took <= measures.FIRST_FRAME
 
 
 def test_stop_ends_the_run_and_leaves_its_readings(running):
@@ -80,7 +89,7 @@ def test_stop_ends_the_run_and_leaves_its_readings(running):
 
 
 def test_a_run_that_converges_says_so_and_is_kept_in_a_picture(open_notebook, artefacts):
-    notebook = open_notebook(SHORT, "explorer.run()", "print(dict(explorer.resolution.dataset.sizes))")
+    notebook = open_notebook(SHORT, "_ = explorer.run()", "print(dict(explorer.resolution.dataset.sizes))")
     notebook.run(0)
     notebook.run(1)
     notebook.wait_for_state("done")
