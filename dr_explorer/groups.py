@@ -1,0 +1,353 @@
+"""What sequences do to the feature map: the windows that excite a channel, the channels that rise with it, the levels.
+
+A motif is seen by several channels at once, so "the motif is present" is a state of a *group* of channels: the values
+they take when a window that excites one of them strongly is written into a background. All other channels keep what
+that background gives them. Neither zero nor the ascended values are states that sequences produce, and truth tables
+read there are wrong more often than right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from dr_explorer import sequences as dna
+from dr_explorer.tail import Tail
+
+# Backgrounds a corner is averaged over.
+N_BACKGROUNDS = 64
+# Random sequences to look for windows in where none are given.
+N_RANDOM = 16_000
+# "On" is the median of this many strongest sequence maxima; windows are taken from the same sequences.
+STRONGEST = 100
+N_WINDOWS = 32
+# A channel belongs to a group if its maximum rises by more than this part of its own on-off range (0.1-0.25 equal).
+RISES = 0.25
+# A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
+KEEPS = 0.9
+# Letters kept on both sides of it: a motif can be longer than what one channel sees of it, or shifted in its view.
+FLANK = 6
+# Times the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly without
+# the other half; its whole group does not.
+ROUNDS = 2
+# Random sequences hold no instance of a long motif. Windows from them are completed by up to this many letters, each of
+# which has to raise the group by this part of a channel's range, times the number of its channels.
+MOST_LETTERS = 12
+LETTER_RISES = 0.02
+N_COMPLETED = 8
+BATCH = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Sequences, what they make of the channels, and the backgrounds that windows are written into.
+
+    Attributes
+    ----------
+    tail : Tail
+    pool : uint8 (N, 4, L)
+        Sequences in which exciting windows are looked for.
+    maxima : float32 (N, K)
+        Each channel's maximum over positions in each of them.
+    backgrounds : uint8 (B, 4, L)
+    maps : tensor (B, K, W)
+        Their feature maps; W = 1 where the layer has no positions.
+    on, off : float (K,)
+        A channel's strong level (median of the 100 strongest maxima) and its level on backgrounds (median).
+    given : bool
+        Whether `pool` came from the user.
+    """
+
+    tail: Tail
+    pool: np.ndarray
+    maxima: np.ndarray
+    backgrounds: np.ndarray
+    maps: torch.Tensor
+    on: np.ndarray
+    off: np.ndarray
+    given: bool
+    inputs: Callable | None
+    positions: tuple[int, int] | None
+    random_state: int
+
+    @property
+    def range(self) -> np.ndarray:
+        """On minus off (K,); 0 for a channel that no sequence excites."""
+        return np.maximum(self.on - self.off, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """A channel and its group, as the windows that excite it show them.
+
+    Attributes
+    ----------
+    seed : int
+    members : int array
+        The channels of the group, the seed first.
+    rise : float array (K,)
+        How far each channel rises when the seed's windows are inserted, in parts of its own on-off range.
+    maps : tensor (B, len(members), W)
+        The members' rows in each background with a window written in.
+    windows : list of str
+        What was written, one a background.
+    """
+
+    seed: int
+    members: np.ndarray
+    rise: np.ndarray
+    maps: torch.Tensor
+    windows: list[str]
+
+
+def scene(
+    tail: Tail,
+    *,
+    length: int | None = None,
+    sequences=None,
+    inputs: Callable[[torch.Tensor], object] | None = None,
+    positions: tuple[int, int] | None = None,
+    n_backgrounds: int = N_BACKGROUNDS,
+    n_random: int = N_RANDOM,
+    random_state: int = 0,
+) -> Scene:
+    """Look at a layer through sequences.
+
+    Parameters
+    ----------
+    tail : the cut.
+    length : sequence length in bp, where no sequences are given.
+    sequences : one-hot (N, 4, L), array or tensor; default `n_random` uniform random ones. The backgrounds are then
+        dinucleotide shuffles of them, else further random ones.
+    inputs : turns a float tensor (n, 4, L) into the model's inputs, for models that take more than a sequence.
+    positions : (lowest, highest) start of an inserted window, bp; default anywhere (with `sequences`, where their own
+        windows lie). Give it where the network was trained on motifs in a part of the sequence only.
+
+    Raises
+    ------
+    ValueError
+        Neither length nor sequences, sequences of another form, NaN.
+    """
+    rng = np.random.default_rng(random_state)
+    if sequences is None:
+        if length is None:
+            raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
+        pool, backgrounds = _random(rng, n_random, length), _random(rng, n_backgrounds, length)
+    else:
+        pool = _checked(sequences)
+        chosen = pool[rng.choice(len(pool), n_backgrounds, replace=len(pool) < n_backgrounds)]
+        backgrounds = np.asarray(dna.dinucleotide_shuffle(chosen, random_state=random_state)).astype(np.uint8)
+    maxima = np.concatenate([peaks.numpy() for peaks in _batches(tail, pool, inputs, _peak)])
+    maps = torch.cat(list(_batches(tail, backgrounds, inputs, _rows)))
+    strongest = np.sort(maxima, axis=0)[-STRONGEST:]
+    on, off = np.median(strongest, axis=0), np.median(_peak(maps).numpy(), axis=0)
+    return Scene(tail, pool, maxima, backgrounds, maps, on, off, sequences is not None, inputs, positions, random_state)
+
+
+def feature(scene: Scene, seed: int, members=None) -> Feature:
+    """A channel's group, or the group given, with its rows when the seed's windows stand in the backgrounds."""
+    return features(scene, [seed], None if members is None else [members])[0]
+
+
+def features(scene: Scene, seeds, members=None) -> list[Feature]:
+    """`feature` of several channels, with their sequences run through the network together.
+
+    Raises
+    ------
+    ValueError
+        A channel that does not exist.
+    """
+    n_channels = scene.maxima.shape[1]
+    for k in [*seeds, *(k for group in members or [] for k in group)]:
+        if not 0 <= k < n_channels:
+            raise ValueError(f"there is no channel {k}: the layer has channels 0 to {n_channels - 1}")
+    groups = [[seed] for seed in seeds] if members is None else [[s, *g] for s, g in zip(seeds, members, strict=True)]
+    for _ in range(ROUNDS + 1):
+        found = []
+        for seed, group, (windows, starts) in zip(seeds, groups, _windows(scene, seeds, groups), strict=True):
+            if not scene.given:
+                windows, starts = _completed(scene, windows[:N_COMPLETED], starts[:N_COMPLETED], group)
+            found.append(_inserted(scene, seed, group, windows, starts))
+        if members is None:
+            groups = [_risen(one) for one in found]
+    return [
+        replace(one, members=np.asarray(group), maps=one.maps[:, torch.as_tensor(group)])
+        for one, group in zip(found, groups, strict=True)
+    ]
+
+
+def _risen(one: Feature) -> list[int]:
+    """The channels that rise with the seed, itself first and then the highest."""
+    others = np.nonzero((one.rise > RISES) & (np.arange(len(one.rise)) != one.seed))[0]
+    return [one.seed, *others[np.argsort(-one.rise[others], kind="stable")].tolist()]
+
+
+def _inserted(scene: Scene, seed: int, group: list[int], windows: list[np.ndarray], starts) -> Feature:
+    """What every channel does when the windows stand in the backgrounds (all rows; the group is cut out later)."""
+    rng = np.random.default_rng([scene.random_state, seed])
+    order = np.arange(len(scene.backgrounds)) % len(windows)
+    at = np.asarray(starts)[order]
+    if scene.positions is not None:
+        at = rng.integers(scene.positions[0], scene.positions[1] + 1, size=len(order))
+    x = _written(scene.backgrounds, [windows[i] for i in order], at)
+    maps = torch.cat(list(_batches(scene.tail, x, scene.inputs, _rows)))
+    gain = (_peak(maps) - _peak(scene.maps)).mean(0).numpy()
+    rise = np.divide(gain, scene.range, out=np.zeros(len(gain)), where=scene.range > 0)
+    return Feature(int(seed), np.asarray(group), rise, maps, [dna.decode(windows[i])[0] for i in order])
+
+
+def corners(scene: Scene, found: list[Feature], target: int) -> np.ndarray:
+    """The class's logits with every combination of features present: (2,) * F + (B,).
+
+    A present feature's group takes, in each background, the element-wise maximum of the background's map and of the map
+    with the window inserted; every other channel keeps the background's value.
+    """
+    return all_corners(scene, [tuple(found)], target)[0]
+
+
+def all_corners(scene: Scene, sets: list[tuple[Feature, ...]], target: int) -> np.ndarray:
+    """`corners` of many sets of as many features each: (sets,) + (2,) * F + (B,)."""
+    n = len(sets[0])
+    states = np.stack(np.meshgrid(*[[0, 1]] * n, indexing="ij"), axis=-1).reshape(-1, n)
+    background = len(scene.maps)
+    every = max(1, BATCH * 8 // (background * len(states)))
+    out = []
+    for first in range(0, len(sets), every):
+        part = sets[first : first + every]
+        maps = scene.maps.repeat(len(part) * len(states), 1, 1)
+        for index, row in enumerate((s, state) for s in part for state in states):
+            chosen, state = row
+            rows = maps[index * background : (index + 1) * background]
+            for on, one in zip(state, chosen, strict=True):
+                if on:
+                    members = torch.from_numpy(one.members)
+                    rows[:, members] = torch.maximum(rows[:, members], one.maps)
+        out.append(_logits(scene.tail, maps)[:, target].reshape(len(part), *(2,) * n, background))
+    return np.concatenate(out)
+
+
+# ---- windows
+
+
+def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np.ndarray], np.ndarray]]:
+    """For each seed the parts of sequences that excite its group, one-hot (4, w), and where they start.
+
+    The sequences are those with the group's strongest response; the part is what the seed needs of them, found by
+    halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it.
+    """
+    scale = np.where(scene.range > 0, scene.range, np.inf)
+    level = np.clip((scene.maxima - scene.off) / scale, 0, 1)
+    n = min(N_WINDOWS, STRONGEST, len(scene.pool))
+    rows = []
+    for group in groups:
+        strongest = np.argsort(-level[:, group].sum(1), kind="stable")[:STRONGEST]
+        rows.append(strongest[np.linspace(0, len(strongest) - 1, n).round().astype(int)])
+    flat = np.concatenate(rows)
+    x, channel, length = scene.pool[flat], np.repeat(seeds, n), scene.pool.shape[2]
+    keep = scene.off[channel] + KEEPS * (scene.maxima[flat, channel] - scene.off[channel])
+    place = np.arange(length)
+
+    def holds(start, stop):
+        blanked = x * ((place >= start[:, None]) & (place < stop[:, None]))[:, None]
+        peaks = torch.cat(list(_batches(scene.tail, blanked, scene.inputs, _peak))).numpy()
+        return peaks[np.arange(len(x)), channel] >= keep
+
+    whole = np.full(len(x), length)
+    start = _halve(np.zeros(len(x), int), whole, lambda at: holds(at, whole))
+    stop = length - _halve(np.zeros(len(x), int), length - start, lambda cut: holds(start, length - cut))
+    start, stop = np.maximum(start - FLANK, 0), np.minimum(stop + FLANK, length)
+    windows = [x[i, :, start[i] : stop[i]] for i in range(len(x))]
+    return [(windows[i : i + n], start[i : i + n]) for i in range(0, len(x), n)]
+
+
+def _completed(
+    scene: Scene, windows: list[np.ndarray], starts, group: list[int]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Windows with letters changed, one at a time and the best first, for as long as the group as a whole rises."""
+    weight = np.zeros(len(scene.on))
+    weight[group] = np.divide(1, scene.range[group], out=np.zeros(len(group)), where=scene.range[group] > 0)
+    windows, starts = list(windows), np.asarray(starts)
+    open_ = set(range(len(windows)))
+    for _ in range(MOST_LETTERS):
+        trials = [(k, trial) for k in sorted(open_) for trial in (windows[k], *_one_letter_off(windows[k]))]
+        if not trials:
+            break
+        owner = np.array([k for k, _ in trials])
+        x = _written(scene.backgrounds[owner % len(scene.backgrounds)], [t for _, t in trials], starts[owner])
+        score = torch.cat(list(_batches(scene.tail, x, scene.inputs, _peak))).numpy() @ weight
+        for k in list(open_):
+            mine = np.nonzero(owner == k)[0]  # the first of them is the window as it stands
+            best = mine[score[mine].argmax()]
+            if score[best] > score[mine[0]] + LETTER_RISES * len(group):
+                windows[k] = trials[best][1]
+            else:
+                open_.remove(k)
+    return windows, starts
+
+
+def _one_letter_off(window: np.ndarray):
+    """All windows with one letter changed."""
+    for base, place in zip(*np.nonzero(window == 0), strict=True):
+        changed = window.copy()
+        changed[:, place] = 0
+        changed[base, place] = 1
+        yield changed
+
+
+def _written(backgrounds: np.ndarray, windows: list[np.ndarray], starts) -> np.ndarray:
+    """Each background with a window written in at its start, moved inside where it would stick out."""
+    x = backgrounds.copy()
+    for row, (window, start) in enumerate(zip(windows, starts, strict=True)):
+        at = int(np.clip(start, 0, x.shape[2] - window.shape[1]))
+        x[row, :, at : at + window.shape[1]] = window
+    return x
+
+
+def _halve(low: np.ndarray, high: np.ndarray, holds: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The largest number in [low, high) for which `holds` is true, elementwise; it is taken to be true at low."""
+    low, high = low.copy(), high.copy()
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        good = holds(middle)
+        low, high = np.where(good, middle, low), np.where(good, high, np.maximum(middle, low + 1))
+    return low
+
+
+# ---- through the network
+
+
+def _rows(maps: torch.Tensor) -> torch.Tensor:
+    """Maps as (N, K, W), W = 1 for a layer without positions."""
+    return maps if maps.ndim == 3 else maps[:, :, None]
+
+
+def _peak(maps: torch.Tensor) -> torch.Tensor:
+    return _rows(maps).amax(dim=2)
+
+
+def _batches(tail: Tail, x: np.ndarray, inputs, summary):
+    for first in range(0, len(x), BATCH):
+        batch = torch.from_numpy(x[first : first + BATCH]).to(torch.float32)
+        yield summary(tail.features(inputs(batch) if inputs else batch)).cpu()
+
+
+@torch.no_grad()
+def _logits(tail: Tail, maps: torch.Tensor) -> np.ndarray:
+    maps = maps.reshape(len(maps), *tail.shape).to(tail.device, tail.dtype)
+    return torch.cat([tail.logits(maps[i : i + BATCH]).cpu() for i in range(0, len(maps), BATCH)]).numpy()
+
+
+def _random(rng, n: int, length: int) -> np.ndarray:
+    return np.ascontiguousarray(np.eye(4, dtype=np.uint8)[rng.integers(4, size=(n, length))].transpose(0, 2, 1))
+
+
+def _checked(sequences) -> np.ndarray:
+    x = sequences.detach().cpu().numpy() if isinstance(sequences, torch.Tensor) else np.asarray(sequences)
+    if x.ndim != 3 or x.shape[1] != 4 or not len(x):
+        raise ValueError(f"expected one-hot sequences (N, 4, L), got {x.shape}")
+    if not np.isin(x, (0, 1)).all():
+        raise ValueError("expected one-hot sequences of zeros and ones (N, 4, L); there are other values, or NaN")
+    return x.astype(np.uint8)
