@@ -331,6 +331,58 @@ def test_important_channels_with_nothing_behind_them_are_vulnerable():
         vulnerability(importances, bits[:2])
 
 
+# -- real networks -----------------------------------------------------------------------------------------------------
+
+
+def released(shared_data, experiment, n_restarts, rule):
+    """fiv, score and objective of a released transcription-factor network, with the authors' l2 and step."""
+    import torch
+
+    import dr_explorer as dr
+
+    model = dr.load_keras(shared_data / "tf422" / "models" / f"{experiment}.h5")
+    layer = next(name for name, module in model.named_modules() if isinstance(module, torch.nn.Flatten))
+    data = dr.resolve(
+        model,
+        layer,
+        example_input=torch.zeros(1, 4, 101),
+        l2=2.8,
+        step_size=0.005,
+        n_restarts=n_restarts,
+        rule=rule,
+    ).dataset
+    return tuple(data[name].values[0] for name in ("fiv", "score", "objective"))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("rule", ["authors", "fast"])
+def test_stat5a_has_the_two_published_basins(shared_data, rule):
+    experiment = "wgEncodeAwgTfbsHaibK562Stat5asc74442V0422111UniPk"
+    fiv, score, objective = released(shared_data, experiment, 40, rule)
+    table = basin_table(fiv, score, objective)
+    np.testing.assert_allclose(table["score"], [6.30, 4.44], atol=0.01)
+    labels = basins(fiv, objective)
+    as_published = np.concatenate([np.flatnonzero(labels == 0)[:6], np.flatnonzero(labels == 1)[:4]])
+    chosen = fiv[as_published], score[as_published]
+    # Published 0.6674 and 0.0529; 0.012 is how far a converged end point lies from the authors' last iterate.
+    assert ofiv(*chosen)[11] == pytest.approx(0.6674, abs=0.012)
+    assert inconsistency(*chosen)[11] == pytest.approx(0.0529, abs=0.004)
+    flags = inconsistent(*chosen)
+    assert flags[11]
+    assert 2 <= flags.sum() <= 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("rule", ["authors", "fast"])
+def test_a_network_with_one_basin_has_nothing_inconsistent(shared_data, rule):
+    fiv, score, objective = released(shared_data, "wgEncodeAwgTfbsBroadHepg2CtcfUniPk", 40, rule)
+    assert basins(fiv, objective).max() == 0
+    assert not inconsistent(fiv, score).any()
+    low, high = interval(fiv, score)
+    first_low, first_high = interval(fiv[:10], score[:10])
+    assert (high - low).mean() / (first_high - first_low).mean() == pytest.approx(0.5, rel=0.3)
+
+
 def test_one_class_is_read_fast_enough_to_be_live():
     rng = np.random.default_rng(14)
     fiv, score = rng.normal(size=(100, 500)), rng.normal(size=100)

@@ -310,6 +310,43 @@ def test_sharing_takes_any_shape(shape):
     assert sharing(np.ones(shape)).shape == (shape[1],)
 
 
+@pytest.mark.real
+def test_tissues_of_the_splicing_network_stand_where_biology_puts_them(shared_data):
+    import torch
+    from networks import mtsplice
+
+    import dr_explorer as dr
+
+    names = [line for line in (shared_data / "mtsplice" / "tissue_names.txt").read_text().splitlines() if line]
+    resolution = dr.resolve(
+        mtsplice(shared_data / "mtsplice" / "mtsplice0.h5"),
+        "pool",
+        example_input=(torch.zeros(1, 4, 400),) * 2,
+        target_names=names,
+        l2=1.0,
+    )
+    fiv, score = resolution.dataset.fiv.values, resolution.dataset.score.values
+    similar = similarity(ofiv(fiv, score))
+    tree = linkage(similar)
+    muscle_and_brain = {i for i, name in enumerate(names) if name.endswith(("- Brain", "- Heart", "- Muscle"))}
+    assert len(muscle_and_brain) == 16
+    branches = zip(clades(tree), support(fiv, score, tree), strict=True)
+    supported = [clade for clade, share in branches if clade >= muscle_and_brain and len(clade) <= 19 and share >= 0.9]
+    assert supported
+    inside, outside = sorted(muscle_and_brain), sorted(set(range(56)) - set.union(*map(set, supported)))
+    assert similar[np.ix_(inside, inside)].min() >= 0.95
+    assert abs(similar[np.ix_(inside, outside)].mean()) < 0.2
+    colon = names.index("Sigmoid - Colon")
+    nearest = {names[i] for i in np.argsort(-similar[colon])[1:4]}
+    assert nearest <= {
+        "Aorta - Artery",
+        "Coronary - Artery",
+        "Bladder",
+        "Gastroesoph. Junc. - Esophagus",
+        "Muscularis - Esophagus",
+    }
+
+
 def test_a_thousand_classes_are_compared_in_seconds():
     rng = np.random.default_rng(11)
     fiv, score = resampled(rng, families(rng, 40, 25, 500, within=0.5))
