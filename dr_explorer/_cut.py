@@ -27,8 +27,10 @@ from torch import fx, nn
 from . import _graph
 from ._graph import NotTraceable
 from ._layers import Call, first_tensor, with_first
-from ._network import Network, is_keras, tensors, tree_map
+from ._network import Network
+from ._private import is_keras
 from ._squash import Squashes, find_squash
+from ._trees import tensors, tree_map
 
 Run = Callable[[torch.Tensor], torch.Tensor]
 
@@ -54,7 +56,7 @@ class Cut(nn.Module):
         if self._maps is None:
             self._kept = first_tensor(out)
             return None
-        return with_first(out, self.call_cut.layout.native(self._maps))
+        return with_first(out, self.call_cut.axes.native(self._maps))
 
     def forward(self, maps: torch.Tensor | None, *flat: torch.Tensor) -> torch.Tensor:
         """Logits with the squash, of maps (N, *shape) and the network's inputs."""
@@ -84,7 +86,7 @@ class Cut(nn.Module):
             kept, self._kept = self._kept, None
         if kept is None:
             raise RuntimeError(f"layer {self.call_cut.name!r} was not reached for these inputs")
-        return self.call_cut.layout.canonical(kept).clone(memory_format=torch.contiguous_format)
+        return self.call_cut.axes.canonical(kept).clone(memory_format=torch.contiguous_format)
 
 
 class _Tracer(fx.Tracer):
@@ -105,6 +107,14 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, module, _name):
         return id(module) not in self.opened
 
+    def path_of_module(self, module):
+        try:
+            return super().path_of_module(module)
+        except NameError:  # kept in a plain list or dict, which registers nothing
+            name = f"loose_{id(module)}"
+            self.root.add_module(name, module)
+            return name
+
     def create_args_for_root(self, function, _is_module, concrete_args=None):
         count = len(tensors(self.cut.network.example))
         names = ["maps", *(f"input_{i}" for i in range(count))]
@@ -118,7 +128,7 @@ class _Tracer(fx.Tracer):
         number, self.seen = self.seen, self.seen + 1
         if number != self.cut.call_cut.number:
             return out
-        return _replaced(self.cut.call_cut.template, out, self.cut.call_cut.layout.native(self.placeholders[0]))
+        return _replaced(self.cut.call_cut.template, out, self.cut.call_cut.axes.native(self.placeholders[0]))
 
 
 def _replaced(template: Any, out: fx.Proxy, value: fx.Proxy) -> Any:

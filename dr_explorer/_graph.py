@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ._network import Network, tensors
+from ._network import Network
 from ._squash import squash_name
+from ._trees import tensors
 
 _SQUASH_MODULES = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.LogSigmoid)
 _NOTHING_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)

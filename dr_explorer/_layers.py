@@ -10,54 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from . import _lineage as lineage
-from ._network import Network, is_keras, tensors, tree_map
+from ._axes import Axes, find_axes
+from ._network import Network
 from ._squash import Squashes, find_squash
+from ._trees import tensors, tree_map
 
-#: Types that hold their channels on the last axis, and types that begin the dense part of a network, by name.
-_LAST = re.compile(r"^(Linear|LayerNorm|RMSNorm|Embedding|Transformer.*|MultiheadAttention|(LSTM|GRU|RNN)(Cell)?)$")
+#: Types that begin the dense part of a network.
 _DENSE = re.compile(r"Linear$|Dense|LSTM|GRU|RNN|Attention|Transformer|Mamba|Bidirectional")
 #: Types that only rescale or do nothing: the layer before them is the one with the natural activations.
 _RESCALING = re.compile(r"Norm|Dropout|Identity|InputLayer")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a tensor keeps rows, channels and positions, and how to make it a canonical map (N, K, W) or (N, K)."""
-
-    batch: int
-    channel: int
-    sizes: tuple[int, ...]  # of the other axes, in order; their product is W
-
-    def shape(self, channels: int) -> tuple[int, ...]:
-        positions = math.prod(self.sizes)
-        return (channels, positions) if positions > 1 else (channels,)
-
-    @property
-    def plain(self) -> bool:
-        return self.batch == 0 and self.channel == 1 and len(self.sizes) == (math.prod(self.sizes) > 1)
-
-    def canonical(self, native: torch.Tensor) -> torch.Tensor:
-        if self.plain:
-            return native
-        moved = native.movedim((self.batch, self.channel), (0, 1))
-        return moved.flatten(2) if math.prod(self.sizes) > 1 else moved.flatten(1)
-
-    def native(self, maps: torch.Tensor) -> torch.Tensor:
-        if self.plain:
-            return maps
-        positions = math.prod(self.sizes)
-        if positions > 1 and len(self.sizes) > 1:
-            maps = maps.unflatten(2, self.sizes)
-        for _ in range(len(self.sizes) if positions == 1 else 0):
-            maps = maps.unsqueeze(-1)
-        if (self.batch, self.channel) == (0, 1):
-            return maps
-        if len(self.sizes) == 1 and self.batch == 0:
-            return maps.transpose(1, 2)
-        return maps.movedim((0, 1), (self.batch, self.channel))
 
 
 @dataclass
@@ -71,13 +34,14 @@ class Call:
     start: int  # when it began and ended, counted in layer calls
     end: int
     native: tuple[int, ...]  # shape with two rows
-    layout: Layout | None
+    axes: Axes | None
     cut: str = "no"
     reason: str = ""  # why it cannot be cut here
-    node: Any = None
+    made: Any = None  # the node of its output in the autograd graph
+    node: Any = None  # and the one after it, which stands for the cut
     squashes: range = range(0)  # numbers of the squash calls inside it
     template: Any = None  # the structure of its outputs, None for each tensor
-    wide: bool = False  # a convolution over several positions
+    convolution: int = 0  # of a convolution over several positions: the how-manieth in a row
     dense: bool = False
 
     @property
@@ -86,9 +50,9 @@ class Call:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        if self.layout is None:
+        if self.axes is None:
             return self.native[1:]
-        return self.layout.shape(self.native[self.layout.channel])
+        return self.axes.shape(self.native[self.axes.channel])
 
 
 def first_tensor(out: Any) -> torch.Tensor | None:
@@ -186,6 +150,7 @@ def watch(network: Network) -> Watched:
     later = {(r["layer"], r["number"]): r["out"] for r in other}
     clean = lineage.bottlenecks(output.grad_fn)
     reached = set(lineage.ancestry(output.grad_fn))
+    depth = lineage.depths(output.grad_fn)
     squashed = {node for node in lineage.ends(output.grad_fn)} if squash else set()
     behind_squash = _behind(output.grad_fn, squashed)
     total: dict[str, int] = {}
@@ -194,7 +159,7 @@ def watch(network: Network) -> Watched:
     calls = []
     for r in records:
         out, again = r["out"], later.get((r["layer"], r["number"]))
-        layout, reason = _layout(network, network.layers[r["layer"]], r, out, again, n)
+        axes, reason = find_axes(network.layers[r["layer"]], r["made"], out, again, network.fixed)
         call = Call(
             layer=r["layer"],
             number=r["number"],
@@ -203,13 +168,14 @@ def watch(network: Network) -> Watched:
             start=r["start"],
             end=r["end"],
             native=tuple(out.shape),
-            layout=layout,
+            axes=axes,
+            made=r["made"],
             node=r["node"],
             squashes=r["squashes"],
             template=r["template"],
         )
         node = r["node"]
-        if layout is None:
+        if axes is None:
             call.reason = reason
         elif node is None:
             call.reason = "its output does not depend on the network's input (or not in a way that has a gradient)"
@@ -220,7 +186,7 @@ def watch(network: Network) -> Watched:
         else:
             call.cut = "clean" if node in clean else "shared"
         if node is not None:
-            call.wide = lineage.is_convolution(r["made"])
+            call.convolution = depth.get(r["made"], 0) if lineage.is_convolution(r["made"]) else 0
             call.dense = bool(_DENSE.search(r["type"])) or lineage.is_dense(r["made"])
         calls.append(call)
     return Watched(calls, squash, skip)
@@ -239,72 +205,43 @@ def _behind(output, squashed: set) -> set:
     return found
 
 
-def _layout(network, layer, record, out, again, n) -> tuple[Layout | None, str]:
-    if not out.is_floating_point():
-        return None, f"its output is of type {out.dtype}, which has no gradient"
-    if network.fixed:
-        batch = 0 if out.ndim and len(out) == n else None
-    else:
-        if again is None or again.ndim != out.ndim:
-            return None, "its calls differ from one input to another"
-        axes = [i for i, (a, b) in enumerate(zip(out.shape, again.shape, strict=True)) if a != b]
-        batch = axes[0] if len(axes) == 1 and out.shape[axes[0]] == 2 and again.shape[axes[0]] == 3 else None
-    if batch is None:
-        return None, "its output has no axis with one entry a row (the rows are merged into another axis, or absent)"
-    if out.ndim == 1:
-        return None, "its output is one number a row, without channels"
-    if out.ndim == 2:
-        channel = 1 - batch
-    else:
-        channel = None
-        if not is_keras(layer):
-            if isinstance(layer, nn.modules.conv._ConvNd):
-                channel = 1
-            elif _LAST.match(record["type"]):
-                channel = out.ndim - 1
-        if channel is None:
-            channel = lineage.channel_axis(record["made"], out.ndim)
-        if channel is None or channel == batch or channel >= out.ndim:
-            channel = next(i for i in range(out.ndim) if i != batch)
-    sizes = tuple(s for i, s in enumerate(out.shape) if i not in (batch, channel))
-    return Layout(batch, channel, sizes), ""
-
-
 def suggest(calls: list[Call]) -> Call | None:
     """The layer the paper would choose.
 
-    The last map before the dense layers; where there are three convolutions or more, the input of the third: early
+    The last map before the dense layers; where three convolutions or more follow each other, the input of the third: early
     enough
     that a channel is a motif-sized pattern, late enough that few non-linear layers follow. Pooled globally, that is a
     vector.
     """
     inner = [c for c in calls if not any(c.start < d.start and d.end < c.end for d in calls)]
-    convolutions = [c for c in inner if c.wide]
+    convolutions = [c for c in inner if c.convolution]
     dense = [c for c in calls if c.dense and (not convolutions or c.start > convolutions[-1].start)]
-    if len(convolutions) >= 3:
-        boundary = convolutions[2].start
+    third = [c for c in convolutions if c.convolution >= 3]
+    if third:
+        boundary = min(c.start for c in third)
     elif convolutions and dense:
         boundary = min(c.start for c in dense)
     elif dense:
         boundary = max(c.start for c in dense)  # no convolution: the hidden layer before the last
     else:
         boundary = math.inf
-    usable = [c for c in calls if c.cut == "clean" and c.end < boundary and not _is_flattened(c, calls)]
-    usable = usable or [c for c in calls if c.cut == "clean" and not _is_flattened(c, calls)][:1]
-    usable = usable or [c for c in calls if c.cut != "no"][:1]
+    # A container whose output is its last layer's is that layer.
+    natural = [c for c in calls if not _is_flattened(c, calls) and not _is_its_last_layer(c, calls)]
+    before = [c for c in natural if c.end < boundary]
+    usable = [c for c in before if c.cut == "clean"] or [c for c in before if c.cut == "shared"]
+    usable = usable or [c for c in natural if c.cut == "clean"][:1] or [c for c in calls if c.cut != "no"][:1]
     if not usable:
         return None
     chosen = len(usable) - 1
     while chosen and _RESCALING.search(usable[chosen].type) and usable[chosen - 1].shape == usable[chosen].shape:
         chosen -= 1
-    best = usable[chosen]
-    # A container and its last layer give the same map: name the layer.
-    same = [
-        c
-        for c in usable
-        if best.start < c.start and c.end < best.end and c.end == best.end - 1 and c.shape == best.shape
-    ]
-    return same[0] if same else best
+    return usable[chosen]
+
+
+def _is_its_last_layer(call: Call, calls: list[Call]) -> bool:
+    return any(
+        d.start > call.start and d.end == call.end - 1 and d.shape == call.shape and call.made is d.node for d in calls
+    )
 
 
 def _is_flattened(call: Call, calls: list[Call]) -> bool:

@@ -164,6 +164,15 @@ def channel_axis(node: Node | None, ndim: int) -> int | None:
     return None
 
 
+def depths(output: Node | None) -> dict[Node, int]:
+    """For each node behind `output`, through how many convolutions in a row, wider than one position, the input went."""
+    depth: dict[Node, int] = {}
+    for node in reversed(ancestry(output)):
+        wide = is_kind(node, ("Convolution",)) and any(size > 1 for size in node._saved_weight.shape[2:])
+        depth[node] = max((depth[p] for p in parents(node)), default=0) + wide
+    return depth
+
+
 def is_convolution(node: Node | None) -> bool:
     """Whether a tensor is a convolution's result, wider than one position, up to reshaping and a bias."""
     for _ in range(8):

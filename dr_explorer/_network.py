@@ -2,137 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-#: Names of tensors listed in a message before "...".
-_LISTED = 5
-
-
-def tree_map(function: Callable[[torch.Tensor], Any], tree: Any) -> Any:
-    """`function` on every tensor in nested tuples, lists and dicts; everything else stays as it is."""
-    if isinstance(tree, torch.Tensor):
-        return function(tree)
-    if isinstance(tree, Mapping):
-        return {key: tree_map(function, value) for key, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        values = [tree_map(function, value) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
-    return tree
-
-
-def tensors(tree: Any) -> list[torch.Tensor]:
-    """Every tensor in nested tuples, lists and dicts, in order."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    values = tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, (tuple, list)) else ()
-    return [tensor for value in values for tensor in tensors(value)]
-
-
-def is_keras(module: Any) -> bool:
-    return type(module).__module__.split(".")[0] == "keras" or any(
-        base.__module__.split(".")[0] == "keras" for base in type(module).__mro__
-    )
-
-
-def named_layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Every module below `module` by dotted name, once; Keras keeps its layers in a list of its own."""
-    seen: set[int] = set()
-
-    def below(parent: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
-        keras = is_keras(parent) and not isinstance(parent, (nn.ModuleList, nn.ModuleDict, nn.ParameterDict))
-        children = (
-            [(layer.name, layer) for layer in getattr(parent, "layers", [])] if keras else parent._modules.items()
-        )
-        for name, child in children:
-            if isinstance(child, nn.Module) and id(child) not in seen:
-                seen.add(id(child))
-                yield prefix + name, child
-                yield from below(child, f"{prefix}{name}.")
-
-    yield from below(module, prefix)
-
-
-def unwrap(model: Any) -> Any:
-    """The network inside DataParallel, DistributedDataParallel and torch.compile."""
-    while True:
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif isinstance(model, nn.Module) and "_orig_mod" in model._modules:
-            model = model._orig_mod
-        else:
-            return model
-
-
-def _check_is_network(model: Any) -> None:
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            "a TorchScript module cannot be cut at a layer; give the nn.Module it was made from, "
-            "or a program made by torch.export.export"
-        )
-    if isinstance(model, (nn.Module, torch.export.ExportedProgram)):
-        return
-    what = f"the class {model.__name__} itself" if isinstance(model, type) else type(model).__name__
-    advice = ""
-    if isinstance(model, type):
-        advice = f": make one, {model.__name__}(...)"
-    elif isinstance(model, Mapping):
-        advice = ": a state_dict holds weights but no network; load it into one first"
-    elif hasattr(model, "__fspath__") or isinstance(model, str):
-        advice = ": load it first (load_keras for Keras HDF5 files, torch.export.load for .pt2)"
-    elif is_keras(model):
-        advice = ": set KERAS_BACKEND=torch before keras is imported, and load the model again"
-    raise TypeError(f"expected a network (torch.nn.Module or torch.export.ExportedProgram), got {what}{advice}")
-
-
-def _check_weights(module: nn.Module) -> None:
-    lazy = [n for n, p in module.named_parameters() if isinstance(p, nn.parameter.UninitializedParameter)]
-    if lazy:
-        raise ValueError(f"weights that have no values yet: {_list(lazy)}; run the network once on an input first")
-    meta = [n for n, p in module.named_parameters() if p.is_meta]
-    if meta:
-        raise ValueError(f"weights on the 'meta' device have no values: {_list(meta)}; load the trained weights first")
-    bad = [n for n, p in module.named_parameters() if p.is_floating_point() and not torch.isfinite(p).all()]
-    # An infinite buffer may be meant (attention masks); a NaN never is.
-    bad += [n for n, b in module.named_buffers() if b.is_floating_point() and torch.isnan(b).any()]
-    if bad:
-        raise ValueError(f"weights that are not finite numbers: {_list(bad)}; the network cannot be ascended")
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-
-
-def _private_copy(model: nn.Module) -> nn.Module:
-    # Tensors that carry a graph (an activation somebody kept on the module) refuse to be deep-copied.
-    memo: dict[int, Any] = {}
-    for module in model.modules():
-        for tensor in tensors(list(vars(module).values())):
-            if tensor.grad_fn is not None:
-                memo[id(tensor)] = tensor.detach().clone()
-    try:
-        return copy.deepcopy(model, memo)
-    except Exception as error:
-        raise TypeError(
-            f"this {type(model).__name__} cannot be copied ({type(error).__name__}: {error}); networks are read from a "
-            "private copy. Make it work with copy.deepcopy, or export it with torch.export.export"
-        ) from error
-
-
-def _freeze(module: nn.Module) -> nn.Module:
-    for parent in module.modules():
-        parent._compiled_call_impl = None
-        for name, child in list(parent._modules.items()):
-            parent._modules[name] = unwrap(child)
-        # Hooks on gradients never change an output, and a full one wraps tensors on their way.
-        parent._backward_hooks.clear()
-        parent._backward_pre_hooks.clear()
-    return module.eval().requires_grad_(False)
+from ._private import is_keras, named_layers, plain_name, private_copy
+from ._trees import as_tensors, tensors, tree_map
 
 
 class Network:
@@ -161,20 +39,10 @@ class Network:
     """
 
     def __init__(self, model, example_input, output=None, device=None):
-        model = unwrap(model)
-        _check_is_network(model)
         self.notes: list[str] = []
-        if isinstance(model, torch.export.ExportedProgram):
-            self.original = module = torch.export.unflatten(model)
-            module.load_state_dict(copy.deepcopy(module.state_dict()), assign=True)
-        else:
-            _check_weights(model)
-            self.original, module = model, _private_copy(model)
-        self.module = _freeze(module)
-        _check_weights(self.module)
-        self._settle(device)
+        self.original, self.module, self.device, self.dtype = private_copy(model, device, self.notes)
         # Names and modules of the original and of the copy run in parallel.
-        self.layers = {_plain(name): layer for name, layer in named_layers(self.module)}
+        self.layers = {plain_name(name): layer for name, layer in named_layers(self.module)}
         self.output = (lambda y: y) if output is None else output
         if not callable(self.output):
             self.output = lambda y: y[output]
@@ -185,24 +53,6 @@ class Network:
         self._drop_observers()
         self._read_output()
 
-    def _settle(self, device) -> None:
-        parameters = [*self.module.parameters(), *self.module.buffers()]
-        places = {p.device for p in parameters}
-        if device is None and len(places) > 1:
-            raise ValueError(
-                f"the network lies on several devices ({', '.join(sorted(map(str, places)))}); pass "
-                f"device= to say where "
-                "its copy should run"
-            )
-        self.device = torch.device(device) if device is not None else next(iter(places), torch.device("cpu"))
-        kinds = {p.dtype for p in parameters if p.is_floating_point()}
-        half = {torch.float16, torch.bfloat16} & kinds
-        if half:
-            names = " and ".join(sorted(str(k).removeprefix("torch.") for k in half))
-            self.notes.append(f"the network is in {names}: its copy runs in float32")
-        self.dtype = torch.float64 if kinds == {torch.float64} else torch.float32
-        self.module.to(self.device, self.dtype)
-
     # -- inputs ---------------------------------------------------------------------------------------------------
 
     def _cast(self, x: torch.Tensor) -> torch.Tensor:
@@ -211,7 +61,7 @@ class Network:
 
     def prepare(self, inputs: Any) -> tuple:
         """Somebody's inputs as this network takes them: tensors on its device, in a tuple of arguments."""
-        inputs = _as_tensors(inputs)
+        inputs = as_tensors(inputs)
         if isinstance(inputs, Mapping) and self._keywords is None:
             self._keywords = _takes(self.module, kwargs=inputs) and not is_keras(self.module)
         if isinstance(inputs, tuple):
@@ -248,12 +98,12 @@ class Network:
 
     def _arrange(self, example_input) -> None:
         self._floats, self._keywords = False, None
-        if example_input is None or not tensors(_as_tensors(example_input)):
+        if example_input is None or not tensors(as_tensors(example_input)):
             raise ValueError("example_input: expected a tensor (N, 4, L) or a tuple of the network's inputs")
-        bad = [x for x in tensors(_as_tensors(example_input)) if x.is_floating_point() and not torch.isfinite(x).all()]
+        bad = [x for x in tensors(as_tensors(example_input)) if x.is_floating_point() and not torch.isfinite(x).all()]
         if bad:
             raise ValueError("example_input has values that are not finite numbers")
-        if any(x.numel() == 0 for x in tensors(_as_tensors(example_input))):
+        if any(x.numel() == 0 for x in tensors(as_tensors(example_input))):
             raise ValueError("example_input is empty: at least one row is needed")
         self.example = self.prepare(example_input)
         first = tensors(self.example)[0]
@@ -269,7 +119,7 @@ class Network:
         def runs(change, floats=False):
             self._floats = floats
             try:
-                self.example = self.prepare(tree_map(change, _as_tensors(example_input)))
+                self.example = self.prepare(tree_map(change, as_tensors(example_input)))
                 self.batch = len(tensors(self.example)[0])
                 self.call(self.example)
             except Exception:
@@ -279,7 +129,7 @@ class Network:
         whole = any(not x.is_floating_point() for x in tensors(self.example))
         if whole and runs(lambda x: x, floats=True):
             return
-        given = " and ".join(str(tuple(x.shape)) for x in tensors(_as_tensors(example_input)))
+        given = " and ".join(str(tuple(x.shape)) for x in tensors(as_tensors(example_input)))
         for floats in (False, True):
             if runs(lambda x: x.transpose(1, 2) if x.ndim == 3 else x, floats):
                 taken = " and ".join(str(tuple(x.shape)) for x in tensors(self.example))
@@ -370,7 +220,8 @@ class Network:
     @torch.no_grad()
     def _drop_observers(self) -> None:
         """Forget forward hooks that only look (loggers, recorders); keep those the output depends on (weight norm)."""
-        hooked = [m for m in self.module.modules() if m._forward_hooks or m._forward_pre_hooks]
+        modules = [self.module, *self.layers.values()]
+        hooked = [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
         if not hooked:
             return
         before = tensors(self.call(self.example))
@@ -388,27 +239,12 @@ class Network:
                 m._forward_pre_hooks.update(pre_hooks)
 
 
-def _plain(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part != "_orig_mod")
-
-
 def _is_sequence(value: Any) -> bool:
     return isinstance(value, (tuple, list))
 
 
 def _describe(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, torch.Tensor) else type(value).__name__
-
-
-def _as_tensors(inputs: Any) -> Any:
-    """Arrays as tensors, at any depth of tuples, lists and dicts."""
-    if isinstance(inputs, torch.Tensor):
-        return inputs
-    if isinstance(inputs, Mapping):
-        return {key: _as_tensors(value) for key, value in inputs.items()}
-    if isinstance(inputs, (tuple, list)):
-        return type(inputs)(_as_tensors(value) for value in inputs)
-    return torch.as_tensor(inputs) if hasattr(inputs, "__array__") else inputs
 
 
 def _takes(module: nn.Module, args=(), kwargs=None) -> bool:

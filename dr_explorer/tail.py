@@ -14,7 +14,9 @@ from torch import nn
 from . import _lineage as lineage
 from ._cut import Cut, Run, by_export, by_memory, by_trace
 from ._layers import Call, Watched, suggest, table_rows, watch
-from ._network import Network, named_layers, tensors, tree_map, unwrap
+from ._network import Network
+from ._private import named_layers, plain_name, unwrap
+from ._trees import tensors, tree_map
 
 #  A quicker way to compute the tail is used when it agrees with the whole network this well, relative to the largest
 # value: float32
@@ -100,6 +102,8 @@ class Tail:
         Of maps and logits.
     notes : list of str
         What the user should know.
+    way : str
+        How the tail is computed: ``"trace"``, ``"export"``, ``"memory"`` or ``"whole"`` (see ``_cut.py``).
 
     Raises
     ------
@@ -240,30 +244,44 @@ class Tail:
             self.cut = "shared"
         if self.cut == "shared":
             message = (
-                f"a connection that skips {self.layer!r} crosses the cut: the other branch is held at the "
-                f"values that the first row of "
-                "example_input gives it. list_layers shows clean cuts"
+                f"the output depends on the input by other ways than {self.layer!r} (a skip connection, another "
+                "input): they are held at the values that the first row of example_input gives them. list_layers "
+                "shows clean cuts"
             )
             self.notes.append(message)
             warnings.warn(message, UserWarning, stacklevel=3)
 
     def _quickest(self) -> tuple[Run, str]:
+        """The first quick way to compute the tail that agrees with the whole network, else the whole network."""
         fixed = self._network.fixed
+        trials = (self._maps, self._maps[:1])
+        answers, trouble = [], None
+        for maps in trials:
+            with torch.no_grad():
+                logits, grad = self._whole(maps), None
+            try:
+                logits, grad = _both(self._whole, maps)
+            except RuntimeError as error:  # autograd refuses: values it saved were overwritten in place
+                trouble = error
+            answers.append((logits, grad))
+
+        def agrees(run):
+            for maps, (logits, grad) in [*zip(trials, answers, strict=True), (trials[0], answers[0])]:
+                found, slope = _both(run, maps)
+                if not (_agree(found, logits) and (grad is None or _agree(slope, grad))):
+                    return False
+            return True
+
         for way in (by_trace, by_export, by_memory):
             try:
                 run = _careful(_in_groups(way(self._cut), fixed), self._maps)
-                if self._same(run):
+                if agrees(run):
                     return run, way.__name__.removeprefix("by_")
-            except Exception:  # any failure of a shortcut means: take the next one
+            except Exception:  # whatever stops a shortcut, the next one may do, and the whole network always does
                 continue
-        return _careful(self._whole, self._maps), "whole"
-
-    def _same(self, run: Run) -> bool:
-        """Whether a shortcut gives the definition's logits and gradients, for one map and for several, every time."""
-        for maps in (self._maps, self._maps[:1], self._maps):
-            if not all(_agree(a, b) for a, b in zip(_both(run, maps), _both(self._whole, maps), strict=True)):
-                return False
-        return True
+        if trouble is not None:
+            raise ValueError(f"the network has no gradient from {self.layer!r} to its output: {trouble}") from trouble
+        return self._whole, "whole"
 
     def _check_squash(self) -> None:
         if self.squash is not None:
@@ -323,7 +341,7 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
 
 def _originals(network: Network):
     for name, module in named_layers(network.original):
-        yield ".".join(part for part in name.split(".") if part != "_orig_mod"), module
+        yield plain_name(name), module
 
 
 def _as_filters(weight: np.ndarray, channels: int) -> np.ndarray | None:
