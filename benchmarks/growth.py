@@ -31,7 +31,7 @@ def median_seconds(work, repeats: int) -> float:
 
 
 def deepsea_tail() -> Tail:
-    """DeepSEA (Zhou & Troyanskaya 2015) behind the input of its third convolution: 480 x 60 -> 960 x 53 -> 925 -> 919."""
+    """DeepSEA (Zhou & Troyanskaya 2015) behind its third convolution's input: 480 x 60 -> 960 x 53 -> 925 -> 919."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Conv1d(4, 480, 1),
