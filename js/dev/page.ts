@@ -1,9 +1,11 @@
 /** The development page. Options in the address: classes, channels, positions, restarts, t, state, theme, width, select (JSON), live. */
 
-import entry from "../src/index";
 import { NOTHING } from "../src/protocol";
 import { MockKernel, MockModel } from "./kernel";
 import { World } from "./world";
+
+// @ts-expect-error: made by the build
+const { default: entry } = (await import("./bundle.js")) as typeof import("../src/index");
 
 const q = new URLSearchParams(location.search);
 const number = (name: string, fallback: number) => Number(q.get(name) ?? fallback);

@@ -67,10 +67,11 @@ export class World {
       for (const c of members) for (const [k, v] of own) this.ofiv[c * K + k] += v;
       if (members.length < 2 || depth > 12) return;
       const cut = Math.max(1, Math.round(members.length * (0.25 + 0.5 * r())));
-      split(members.slice(0, cut), size * 0.72, depth + 1);
-      split(members.slice(cut), size * 0.72, depth + 1);
+      const next = depth === 0 ? 0.16 : size * 0.72;
+      split(members.slice(0, cut), next, depth + 1);
+      split(members.slice(cut), next, depth + 1);
     };
-    split(shuffled, 0.12, 0);
+    split(shuffled, 0.04, 0);
     this.logos = this.#logos(r);
   }
 

@@ -1,45 +1,52 @@
 /** Making nodes: HTML and SVG elements from attributes and children. Text is always text, never markup. */
 
+import { hundredth } from "./draw/numbers";
 export type Attributes = Record<string, string | number | boolean | null | undefined>;
 export type Child = Node | string | number | null | undefined | false;
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Sets attributes that changed; `null`, `undefined` and `false` remove, `true` is the empty string. */
+/**
+ * Sets attributes that changed; `null`, `undefined` and `false` remove, `true` is the empty string
+ * (`aria-` attributes say "true" and "false"); numbers to the hundredth.
+ */
 export function attr(node: Element, attributes: Attributes): void {
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const [name, given] of Object.entries(attributes)) {
+    const value = typeof given === "boolean" && name.startsWith("aria-") ? String(given) : given;
     if (value === null || value === undefined || value === false) {
       if (node.hasAttribute(name)) node.removeAttribute(name);
     } else {
-      const text = value === true ? "" : String(value);
+      const text = value === true ? "" : String(typeof value === "number" ? hundredth(value) : value);
       if (node.getAttribute(name) !== text) node.setAttribute(name, text);
     }
   }
 }
 
-function fill<E extends Element>(node: E, attributes: Attributes, children: Child[]): E {
-  attr(node, attributes);
-  for (const child of children) {
-    if (child === null || child === undefined || child === false) continue;
-    node.append(child instanceof Node ? child : String(child));
+type Part = Attributes | Child;
+
+/** `tag.a.b` is the element `tag` with the classes `dre-a` and `dre-b`. */
+function make(document: (tag: string) => Element, name: string, parts: Part[]): Element {
+  const [tag, ...classes] = name.split(".");
+  const node = document(tag);
+  if (classes.length) node.setAttribute("class", classes.map((c) => `dre-${c}`).join(" "));
+  for (const part of parts) {
+    if (part === null || part === undefined || part === false) continue;
+    if (typeof part === "object" && !(part instanceof Node)) attr(node, part);
+    else node.append(part as Node | string);
   }
   return node;
 }
 
-export function h<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  attributes: Attributes = {},
-  ...children: Child[]
-): HTMLElementTagNameMap[K] {
-  return fill(document.createElement(tag), attributes, children);
+/** An HTML element: `h("p.empty", { title }, "Words")`. */
+export function h<K extends keyof HTMLElementTagNameMap>(name: K | `${K}.${string}`, ...parts: Part[]): HTMLElementTagNameMap[K] {
+  return make((tag) => document.createElement(tag), name, parts) as HTMLElementTagNameMap[K];
 }
 
-export function s<K extends keyof SVGElementTagNameMap>(
-  tag: K,
-  attributes: Attributes = {},
-  ...children: Child[]
-): SVGElementTagNameMap[K] {
-  return fill(document.createElementNS(SVG, tag) as SVGElementTagNameMap[K], attributes, children);
+/** An SVG element. A picture is silent to readers of the page's roles unless it has a role of its own. */
+export function s<K extends keyof SVGElementTagNameMap>(name: K | `${K}.${string}`, ...parts: Part[]): SVGElementTagNameMap[K] {
+  const node = make((tag) => document.createElementNS(SVG, tag), name, parts);
+  if (node.tagName === "svg" && !node.hasAttribute("role")) node.setAttribute("aria-hidden", "true");
+  return node as SVGElementTagNameMap[K];
 }
 
 /** Sets a node's text if it changed: writing the same text again would still cost a layout. */
@@ -76,4 +83,24 @@ export function keyed<K, N extends { node: Element }>(parent: Element, make: (ke
       update(item, key, index);
     });
   };
+}
+
+/** One text on a plot: where, what, and how it is anchored. */
+export interface Label {
+  readonly x: number;
+  readonly y: number;
+  readonly words: string;
+  readonly anchor?: "start" | "middle" | "end";
+  readonly class?: string;
+}
+
+/** The texts of an axis, kept in place from call to call. */
+export function labels(parent: Element) {
+  const set = keyed<number, { node: SVGTextElement }>(parent, () => ({ node: s("text", { dy: "0.32em" }) }));
+  return (all: readonly Label[]): void =>
+    set([...all.keys()], ({ node }, i) => {
+      const { x, y, words, anchor = "middle", class: name = "dre-axis" } = all[i];
+      attr(node, { x, y, "text-anchor": anchor, class: name });
+      text(node, words);
+    });
 }

@@ -168,8 +168,6 @@ const ARRAYS: Record<string, Record<string, Dtype>> = {
   reply: {},
 };
 
-const EMPTY = { float32: new Float32Array(0), uint8: new Uint8Array(0), uint16: new Uint16Array(0), uint32: new Uint32Array(0) };
-
 /** What a frame without arrays leaves open: nothing has run yet. */
 const NOT_YET = {
   l2: NaN, step_size: NaN, n_restarts: NaN, rule: "", target: 0, other: null, restart: 0, eta: null, map_scale: 0, step: 0,
@@ -222,7 +220,7 @@ export function decode(header: Header, buffers: readonly Bytes[]): Message {
   for (const name of Object.keys(table)) {
     if (name.endsWith("?") || name in message) continue;
     if (!bare) throw new Error(`${header.type}: array ${name} is missing`);
-    message[name] = EMPTY[table[name]];
+    message[name] = new TYPED[table[name]](0);
   }
   return message as unknown as Message;
 }

@@ -1,5 +1,6 @@
 /** Which channels the rows show, and in which order: the most important ones, positive first, the rest folded between. */
 
+import { abs, finite } from "./draw/numbers";
 import type { View } from "./view";
 
 export interface Ranking {
@@ -12,17 +13,18 @@ export interface Ranking {
 }
 
 export const ROWS = 14; // rows that fit beside the class tree
+const FEW = 4; // channels more than that are not worth a fold
 
 /**
  * @param values what the rows are ordered by, one a channel; NaN last
  * @param must channels that get a row whatever their value (the selected ones)
  */
 export function rank(values: ArrayLike<number>, must: readonly number[] = [], rows = ROWS): Ranking {
-  const key = (k: number): number => (Number.isFinite(values[k]) ? values[k] : 0);
+  const key = (k: number): number => (finite(values[k]) ? values[k] : 0);
   const all = Array.from({ length: values.length }, (_, k) => k);
   const descending = (a: number, b: number) => key(b) - key(a) || a - b;
-  if (all.length <= rows) return { shown: all.sort(descending), above: all.length, folded: [] };
-  const bySize = [...all].sort((a, b) => Math.abs(key(b)) - Math.abs(key(a)) || a - b);
+  if (all.length <= rows + FEW) return { shown: all.sort(descending), above: all.length, folded: [] };
+  const bySize = [...all].sort((a, b) => abs(key(b)) - abs(key(a)) || a - b);
   const wanted = new Set(bySize.slice(0, rows));
   for (const k of must) if (k >= 0 && k < all.length) wanted.add(k);
   const shown = [...wanted].sort(descending);

@@ -1,5 +1,6 @@
 /** One view of a model: its root element, what it hovers, its theme, and the end of everything it started. */
 
+import { round } from "./draw/numbers";
 import { effect, signal } from "@preact/signals-core";
 import type { ReadonlySignal, Signal } from "@preact/signals-core";
 import { readTheme } from "./draw/theme";
@@ -29,6 +30,8 @@ export interface View {
   /** Runs now and whenever a signal it read changes; an error stays in its panel. */
   effect(run: () => void): void;
   on<T extends EventTarget>(target: T, type: string, handler: (event: any) => void, options?: AddEventListenerOptions): void;
+  /** Keys pressed without Alt, Ctrl or Meta; the handler says whether it used the key, which then does nothing else. */
+  keys(target: EventTarget, handler: (key: string, event: KeyboardEvent) => boolean | undefined): void;
   /** Width of an element in CSS pixels, 0 while it is not laid out. */
   width(element: Element): ReadonlySignal<number>;
 }
@@ -39,7 +42,7 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
   const observer = new ResizeObserver((entries) => {
     for (const entry of entries) {
       const width = widths.get(entry.target);
-      if (width) width.value = Math.round(entry.contentRect.width);
+      if (width) width.value = round(entry.contentRect.width);
     }
   });
   const retheme = () => {
@@ -60,7 +63,7 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
     widths.clear();
   });
 
-  return {
+  const view: View = {
     store,
     root,
     signal: ended,
@@ -86,6 +89,12 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
     on(target, type, handler, options = {}) {
       target.addEventListener(type, handler, { ...options, signal: ended });
     },
+    keys(target, handler) {
+      view.on(target, "keydown", (event: KeyboardEvent) => {
+        if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
+        if (handler(event.key, event)) event.preventDefault();
+      });
+    },
     width(element) {
       let width = widths.get(element);
       if (!width) {
@@ -95,4 +104,5 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
       return width;
     },
   };
+  return view;
 }

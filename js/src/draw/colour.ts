@@ -1,5 +1,7 @@
 /** Colours: CSS to numbers, OKLab, and the diverging ramps that run from the background at zero. */
 
+import { abs, finite, max, min, round } from "./numbers";
+
 export type Rgb = readonly [number, number, number]; // 0 to 255
 
 /** `#rrggbb`, `#rgb`, `rgb()` or `rgba()`; an alpha is laid over `under`. Null for what it cannot read. */
@@ -14,10 +16,10 @@ export function parse(css: string, under: Rgb = [255, 255, 255]): Rgb | null {
   if (inside) {
     const parts = inside.split(/[\s,/]+/).filter(Boolean).map((p) => (p.endsWith("%") ? parseFloat(p) / 100 : parseFloat(p)));
     const alpha = parts[3] ?? 1;
-    if (parts.length >= 3) return [0, 1, 2].map((i) => Math.round(parts[i] * alpha + under[i] * (1 - alpha))) as unknown as Rgb;
+    if (parts.length >= 3) return [0, 1, 2].map((i) => round(parts[i] * alpha + under[i] * (1 - alpha))) as unknown as Rgb;
   }
   const mixed = /^color\(srgb ([\d.e+-]+) ([\d.e+-]+) ([\d.e+-]+)/i.exec(text);
-  if (mixed) return [1, 2, 3].map((i) => Math.round(Number(mixed[i]) * 255)) as unknown as Rgb;
+  if (mixed) return [1, 2, 3].map((i) => round(Number(mixed[i]) * 255)) as unknown as Rgb;
   return null;
 }
 
@@ -46,7 +48,7 @@ export function fromOklab([L, a, b]: readonly [number, number, number]): Rgb {
     -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
     -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
   ];
-  return rgb.map((c) => Math.round(255 * Math.min(1, Math.max(0, gamma(Math.max(0, c)))))) as unknown as Rgb;
+  return rgb.map((c) => round(255 * min(1, max(0, gamma(max(0, c)))))) as unknown as Rgb;
 }
 
 /** Between two colours, in OKLab; `t` from 0 to 1. */
@@ -81,11 +83,11 @@ export const SIMILARITY: Curve = { exponent: 1.15, strength: 0.85 };
 /** A diverging ramp through `middle` at zero. */
 export function ramp(negative: Rgb, middle: Rgb, positive: Rgb, { exponent, strength }: Curve): Ramp {
   const colour = (x: number): Rgb =>
-    mix(middle, x < 0 ? negative : positive, strength * Math.min(1, Math.abs(x)) ** exponent);
+    mix(middle, x < 0 ? negative : positive, strength * min(1, abs(x)) ** exponent);
   const lut = new Uint32Array(256);
   for (let byte = 0; byte < 256; byte++) {
     const [r, g, b] = colour((byte - 128) / 127);
     lut[byte] = (255 << 24) | (b << 16) | (g << 8) | r; // RGBA in memory on little-endian machines
   }
-  return { lut, at: (value, limit) => (Number.isFinite(value) && limit > 0 ? colour(value / limit) : middle) };
+  return { lut, at: (value, limit) => (finite(value) && limit > 0 ? colour(value / limit) : middle) };
 }

@@ -1,41 +1,23 @@
 /** Sequence logos as SVG path data: four paths a logo, one a base, letters as tall as their information. */
 
+import { hundredth, max, min } from "./numbers";
+
 export const BASES = ["A", "C", "G", "T"] as const;
 
-type Command = readonly [string, ...number[]];
+/** Letters in the unit square, y downwards; drawn for this view from straight lines and a few curves (absolute M, L, C, Z). */
+const GLYPHS = [
+  "M0 1L.37 0L.63 0L1 1L.77 1L.69 .77L.31 .77L.23 1ZM.37 .6L.63 .6L.5 .2Z",
+  "M1 .3C.94 .1 .77 0 .54 0C.2 0 0 .2 0 .5C0 .8 .2 1 .54 1C.77 1 .94 .9 1 .7L.79 .64C.75 .77 .67 .83 .54 .83C.33 .83 .22 .71 .22 .5C.22 .29 .33 .17 .54 .17C.67 .17 .75 .23 .79 .36Z",
+  "M.98 .28C.91 .09 .75 0 .53 0C.2 0 0 .2 0 .5C0 .8 .2 1 .54 1C.74 1 .9 .95 1 .85L1 .46L.52 .46L.52 .62L.79 .62L.79 .76C.73 .81 .65 .83 .55 .83C.33 .83 .22 .71 .22 .5C.22 .29 .33 .17 .53 .17C.66 .17 .73 .22 .77 .33Z",
+  "M0 0L1 0L1 .17L.61 .17L.61 1L.39 1L.39 .17L0 .17Z",
+].map((d) => [...d.matchAll(/([MLCZ])([^MLCZ]*)/g)].map(([, letter, points]) => ({ letter, points: points ? points.split(" ").map(Number) : [] })));
 
-/** Letters in the unit square, y downwards; drawn for this view from straight lines and a few curves. */
-const GLYPHS: readonly (readonly Command[])[] = [
-  [
-    ["M", 0, 1], ["L", 0.37, 0], ["L", 0.63, 0], ["L", 1, 1], ["L", 0.77, 1], ["L", 0.69, 0.77], ["L", 0.31, 0.77],
-    ["L", 0.23, 1], ["Z"], ["M", 0.37, 0.6], ["L", 0.63, 0.6], ["L", 0.5, 0.2], ["Z"],
-  ],
-  [
-    ["M", 1, 0.3], ["C", 0.94, 0.1, 0.77, 0, 0.54, 0], ["C", 0.2, 0, 0, 0.2, 0, 0.5], ["C", 0, 0.8, 0.2, 1, 0.54, 1],
-    ["C", 0.77, 1, 0.94, 0.9, 1, 0.7], ["L", 0.79, 0.64], ["C", 0.75, 0.77, 0.67, 0.83, 0.54, 0.83],
-    ["C", 0.33, 0.83, 0.22, 0.71, 0.22, 0.5], ["C", 0.22, 0.29, 0.33, 0.17, 0.54, 0.17],
-    ["C", 0.67, 0.17, 0.75, 0.23, 0.79, 0.36], ["Z"],
-  ],
-  [
-    ["M", 0.98, 0.28], ["C", 0.91, 0.09, 0.75, 0, 0.53, 0], ["C", 0.2, 0, 0, 0.2, 0, 0.5], ["C", 0, 0.8, 0.2, 1, 0.54, 1],
-    ["C", 0.74, 1, 0.9, 0.95, 1, 0.85], ["L", 1, 0.46], ["L", 0.52, 0.46], ["L", 0.52, 0.62], ["L", 0.79, 0.62],
-    ["L", 0.79, 0.76], ["C", 0.73, 0.81, 0.65, 0.83, 0.55, 0.83], ["C", 0.33, 0.83, 0.22, 0.71, 0.22, 0.5],
-    ["C", 0.22, 0.29, 0.33, 0.17, 0.53, 0.17], ["C", 0.66, 0.17, 0.73, 0.22, 0.77, 0.33], ["Z"],
-  ],
-  [
-    ["M", 0, 0], ["L", 1, 0], ["L", 1, 0.17], ["L", 0.61, 0.17], ["L", 0.61, 1], ["L", 0.39, 1], ["L", 0.39, 0.17],
-    ["L", 0, 0.17], ["Z"],
-  ],
-];
-
-const round = (x: number): string => (Math.round(x * 100) / 100).toString();
-
-function place(glyph: readonly Command[], x: number, y: number, width: number, height: number): string {
+function place(glyph: (typeof GLYPHS)[number], x: number, y: number, width: number, height: number): string {
   let d = "";
-  for (const [letter, ...points] of glyph) {
+  for (const { letter, points } of glyph) {
     d += letter;
     for (let i = 0; i < points.length; i += 2) {
-      d += `${i ? " " : ""}${round(x + points[i] * width)} ${round(y + points[i + 1] * height)}`;
+      d += `${i ? " " : ""}${hundredth(x + points[i] * width)} ${hundredth(y + points[i + 1] * height)}`;
     }
   }
   return d;
@@ -49,7 +31,7 @@ export function information(probabilities: ArrayLike<number>): number {
     if (Number.isNaN(p)) return NaN;
     if (p > 0) bits += p * Math.log2(p);
   }
-  return Math.max(0, bits);
+  return max(0, bits);
 }
 
 /** A logo's letter heights in bits, (4, width): `p * information`. */
@@ -72,7 +54,7 @@ export function logoPaths(ppm: ArrayLike<number>, width: number, box: { width: n
   const heights = letterHeights(ppm, width);
   const paths = ["", "", "", ""];
   const pitch = box.width / width;
-  const gap = Math.min(0.6, pitch * 0.06);
+  const gap = min(0.6, pitch * 0.06);
   for (let x = 0; x < width; x++) {
     const order = [0, 1, 2, 3].sort((a, b) => heights[a * width + x] - heights[b * width + x]); // tallest on top
     let y = box.height;

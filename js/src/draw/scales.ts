@@ -1,4 +1,6 @@
-/** Scales: from values to pixels, and the round numbers on an axis. */
+/** Scales: from values to pixels (to the hundredth), and the round numbers on an axis. */
+
+import { abs, finite, floor, hundredth, max, min } from "./numbers";
 
 export interface Scale {
   (value: number): number;
@@ -7,14 +9,14 @@ export interface Scale {
 
 export function linear([d0, d1]: readonly [number, number], [r0, r1]: readonly [number, number]): Scale {
   const slope = d1 === d0 ? 0 : (r1 - r0) / (d1 - d0);
-  const scale = (value: number) => r0 + (value - d0) * slope;
+  const scale = (value: number) => hundredth(r0 + (value - d0) * slope);
   return Object.assign(scale, { invert: (pixel: number) => (slope === 0 ? d0 : d0 + (pixel - r0) / slope) });
 }
 
 /** 1, 2 or 5 times a power of ten, at least `rough`. */
 export function niceStep(rough: number): number {
-  if (!(rough > 0) || !Number.isFinite(rough)) return 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
+  if (!(rough > 0) || !finite(rough)) return 1;
+  const power = 10 ** floor(Math.log10(rough));
   const unit = rough / power;
   // The small slack keeps 0.1 + 0.2 from jumping to the next step.
   return power * (unit <= 1 + 1e-9 ? 1 : unit <= 2 + 1e-9 ? 2 : unit <= 5 + 1e-9 ? 5 : 10);
@@ -22,8 +24,8 @@ export function niceStep(rough: number): number {
 
 /** Round values within `[low, high]`, about `count` of them. */
 export function ticks(low: number, high: number, count: number): number[] {
-  if (!(high > low)) return Number.isFinite(low) ? [low] : [];
-  const step = niceStep((high - low) / Math.max(1, count));
+  if (!(high > low)) return finite(low) ? [low] : [];
+  const step = niceStep((high - low) / max(1, count));
   const out: number[] = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) out.push(i === 0 ? 0 : i * step);
   return out;
@@ -31,22 +33,22 @@ export function ticks(low: number, high: number, count: number): number[] {
 
 /** Smallest round number at or above `value`, from 1, 1.5, 2, 3, 5, 7.5 times a power of ten: an axis end that seldom moves. */
 export function niceCeil(value: number): number {
-  if (!(value > 0) || !Number.isFinite(value)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
+  if (!(value > 0) || !finite(value)) return 1;
+  const power = 10 ** floor(Math.log10(value));
   return power * ([1, 1.5, 2, 3, 5, 7.5, 10].find((m) => m * power >= value * (1 - 1e-9)) ?? 10);
 }
 
 /** The share `q` of the sorted finite values of an array lies below the result; NaN for none. */
 export function quantile(values: ArrayLike<number>, q: number): number {
-  const finite = Array.from(values).filter(Number.isFinite).sort((a, b) => a - b);
-  if (finite.length === 0) return NaN;
-  const at = q * (finite.length - 1);
-  const low = Math.floor(at);
-  return finite[low] + (finite[Math.min(low + 1, finite.length - 1)] - finite[low]) * (at - low);
+  const sorted = Array.from(values).filter(finite).sort((a, b) => a - b);
+  if (sorted.length === 0) return NaN;
+  const at = q * (sorted.length - 1);
+  const low = floor(at);
+  return sorted[low] + (sorted[min(low + 1, sorted.length - 1)] - sorted[low]) * (at - low);
 }
 
 /** Half width of a symmetric colour scale: the 99th percentile of the sizes, so one outlier does not wash out the rest. */
 export function symmetricLimit(values: ArrayLike<number>): number {
-  const limit = quantile(Array.from(values, Math.abs), 0.99);
+  const limit = quantile(Array.from(values, abs), 0.99);
   return limit > 0 ? limit : 1;
 }

@@ -1,11 +1,22 @@
 /** One row of the class panel: a leaf with its name and progress, or a folded clade with its count. */
 
-import { attr, h, s, show } from "../dom";
-import { plural } from "../draw/numbers";
+import { round } from "../draw/numbers";
+import { attr, h, s, show, text } from "../dom";
 
 export interface ClassRow {
   readonly node: HTMLElement;
   update(state: ClassRowState): void;
+  /** Draws it as an open branch instead: a target for pointer and keyboard over the branch's mark. */
+  branch(state: BranchState): void;
+}
+
+export interface BranchState {
+  readonly x: number;
+  readonly y: number;
+  readonly level: number;
+  readonly active: boolean;
+  readonly selected: boolean;
+  readonly words: string;
 }
 
 export interface ClassRowState {
@@ -30,21 +41,34 @@ export interface ClassRowState {
   readonly more: string;
 }
 
+const BRANCH = 13; // px, the target over a branch's mark
 const RING = 2 * Math.PI * 3; // circumference of the progress arc, radius 3
 
 export function classRow(id: string): ClassRow {
-  const arc = s("circle", { class: "dre-arc", cx: 5, cy: 5, r: 3, transform: "rotate(-90 5 5)" });
-  const ring = s("circle", { class: "dre-ring", cx: 5, cy: 5, r: 3 });
-  const dot = s("circle", { class: "dre-dot", cx: 5, cy: 5, r: 3.6 });
-  const svg = s("svg", { width: 10, height: 10, "aria-hidden": "true" }, ring, arc, dot);
-  const name = h("bdi", { class: "dre-cut" });
-  const done = h("i", {});
-  const line = h("span", { class: "dre-line-progress", "aria-hidden": "true" }, done);
-  const node = h("div", { class: "dre-class", role: "treeitem", id }, svg, name, line);
+  const arc = s("circle.arc", { cx: 5, cy: 5, r: 3, transform: "rotate(-90 5 5)" });
+  const ring = s("circle.ring", { cx: 5, cy: 5, r: 3 });
+  const dot = s("circle.dot", { cx: 5, cy: 5, r: 3.6 });
+  const svg = s("svg", { width: 10, height: 10 }, ring, arc, dot);
+  const name = h("bdi.cut");
+  const done = h("i");
+  const line = h("span.line-progress", { "aria-hidden": "true" }, done);
+  const more = h("span.more-classes");
+  const node = h("div.class", { role: "treeitem", id }, svg, name, more, line);
   let shown = "";
   return {
     node,
+    branch({ x, y, level, active, selected, words }) {
+      node.style.transform = `translate(${x - BRANCH / 2}px, ${y - BRANCH / 2}px)`;
+      node.style.height = `${BRANCH}px`;
+      for (const part of [svg, name, more, line]) show(part, false);
+      attr(node, {
+        "data-branch": true, "data-active": active, "data-mark": "none", "aria-selected": selected, "aria-level": level,
+        "aria-expanded": "true", "aria-label": words, title: words, "data-folded": false, "data-clade": false,
+      });
+    },
     update(state) {
+      show(name, true);
+      attr(node, { "data-branch": false, title: null });
       node.style.transform = `translateY(${state.top}px)`;
       node.style.height = `${state.height}px`;
       const words = `${state.name}\n${state.match?.join() ?? ""}`;
@@ -58,21 +82,23 @@ export function classRow(id: string): ClassRow {
         "data-active": state.active,
         "data-folded": state.folded !== null,
         "data-clade": state.inClade,
-        "aria-selected": String(state.mark === "target"),
+        "aria-selected": state.mark === "target",
         "aria-level": state.level,
         "aria-posinset": state.position,
         "aria-setsize": state.size,
         "aria-expanded": state.folded === null ? null : "false",
-        "aria-label": `${state.name}${state.mark === "other" ? ", compared" : ""}${state.more ? `, ${state.more}` : ""}${state.folded === null && state.progress < 1 ? `, ${Math.round(100 * state.progress)} % done` : ""}`,
+        "aria-label": `${state.name}${state.folded === null ? "" : ` and ${state.folded - 1} more`}${state.mark === "other" ? ", compared" : ""}${state.more ? `, ${state.more}` : ""}${state.folded === null && state.progress < 1 ? `, ${round(100 * state.progress)} % done` : ""}`,
       });
       const going = state.progress < 1 && state.folded === null && state.mark === "none";
       show(svg, state.folded === null);
+      show(more, state.folded !== null);
+      text(more, `+${(state.folded ?? 1) - 1}`);
       show(ring, going);
       show(arc, going && state.progress > 0);
-      if (going) attr(arc, { "stroke-dasharray": `${(RING * state.progress).toFixed(2)} ${RING.toFixed(2)}` });
+      if (going) attr(arc, { "stroke-dasharray": `${(RING * state.progress)} ${RING}` });
       show(dot, state.mark !== "none");
       show(line, state.line && state.progress < 1);
-      if (state.line) done.style.width = `${Math.round(100 * state.progress)}%`;
+      if (state.line) done.style.width = `${round(100 * state.progress)}%`;
     },
   };
 }
@@ -80,8 +106,6 @@ export function classRow(id: string): ClassRow {
 function marked(name: string, match: readonly [number, number] | null): (Node | string)[] {
   if (!match) return [name];
   const [start, length] = match;
-  return [name.slice(0, start), h("mark", {}, name.slice(start, start + length)), name.slice(start + length)];
+  return [name.slice(0, start), h("mark", name.slice(start, start + length)), name.slice(start + length)];
 }
 
-/** A folded clade's name: its first class and how many more. */
-export const foldedName = (first: string, count: number): string => `${first} and ${plural(count - 1, "more", "more")}`;

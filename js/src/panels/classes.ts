@@ -1,66 +1,362 @@
-/** Classes: for now in the network's order, with the progress of each. */
+/** Classes: the tree of their similarity with the heat map beside it; before there is one, the list with its progress. */
 
+import { computed, signal } from "@preact/signals-core";
 import { attr, h, keyed, s, show, text } from "../dom";
+import { css, ramp, SIMILARITY } from "../draw/colour";
+import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
+import { fold, grow, layout as lay } from "../draw/tree";
+import type { Grown, Layout, Node } from "../draw/tree";
+import { fromByte } from "../protocol";
 import type { View } from "../view";
+import { classKeys } from "./class_keys";
 import { classRow } from "./class_row";
 import type { ClassRow } from "./class_row";
+import { branches, DOUBTFUL, heatMap, standIn, SURE } from "./class_tree";
 import { panel } from "./panel";
 
 const PITCH = 15.6; // px a class
+const ROWS = 56; // classes the panel has room for beside the others; of more, clades are folded
+const FOLDED_ROWS = 38; // rows then: a folded clade is higher than a class
+const TREE = 64; // px
+const HEAT = 134; // px
+const STRIPES = 44; // px, where only the two selected columns fit
+const ROOM = 340; // px of panel below which only those fit
+const NEAR = 300; // px above and below the window in which rows are kept
+const LONG_PRESS = 500; // ms a finger rests on a class to compare it
+
+/** What the panel shows, as its keyboard sees it. */
+export interface Shown {
+  readonly grown: Grown | null;
+  readonly layout: Layout | null;
+  /** Rows top to bottom: ids of classes (and folded clades). */
+  readonly rows: readonly number[];
+}
 
 export function classes(view: View): HTMLElement {
   const { store } = view;
-  const parts = panel("classes", "Classes", "in the network\u2019s order");
-  const search = h("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false" });
-  const glass = s("svg", { viewBox: "0 0 14 14", width: 13, height: 13, "aria-hidden": "true" }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
-  const field = h("label", { class: "dre-search" }, glass, search, h("kbd", { "aria-hidden": "true" }, "/"));
-  const rows = h("div", { class: "dre-class-rows", role: "tree", tabindex: 0, "aria-label": "Classes" });
-  parts.body.append(h("div", { class: "dre-find" }, field), rows);
-  const base = parts.node.getAttribute("aria-labelledby");
-  const setRows = keyed<number, ClassRow>(rows, (c) => classRow(`${base}-${c}`));
+  const parts = panel("classes", "Classes");
+  const base = parts.node.getAttribute("aria-labelledby")!;
 
-  const order = () => {
-    const query = search.value.trim().toLowerCase();
+  const search = h("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false" });
+  const glass = s("svg", { viewBox: "0 0 14 14", width: 13, height: 13 }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
+  const asTree = h("button", { type: "button" }, "Tree");
+  const asList = h("button", { type: "button" }, "List");
+  const find = h(
+    "div.find",
+    h("label.search", glass, search, h("kbd", { "aria-hidden": "true" }, "/")),
+    h("span.toggle", { role: "group", "aria-label": "Order of the classes" }, asTree, asList),
+  );
+  const tree = branches();
+  const heat = heatMap();
+  const rows = h("div.class-rows", { role: "tree", tabindex: 0, "aria-label": "Classes" });
+  const waiting = h("p.waiting.empty");
+  const inner = h("div.class-area", tree.node, heat.node, rows);
+  const scroller = h("div.class-scroller", inner);
+  const away = h("div.away");
+  const foot = legend(view);
+  parts.body.append(find, scroller, waiting, away, foot.node);
+
+  const query = signal("");
+  const wanted = signal<"tree" | "list" | null>(null); // what the reader chose
+  const opened = signal<ReadonlySet<number>>(new Set());
+  const closed = signal<ReadonlySet<number>>(new Set());
+  const active = signal<number | null>(null); // the row or branch the keyboard is on
+  const hover = signal<readonly [number, number] | null>(null); // the heat map's cell under the pointer
+  const width = view.width(parts.body);
+  const height = view.width(scroller); // re-drawn when the scroller's size changes
+  const scrolled = signal(0);
+
+  const grown = computed(() => {
+    const message = store.tree.value;
+    return message && message.order.length > 1 && message.order.length === store.names.value.length ? grow(message) : null;
+  });
+  const mode = computed(() => (grown.value && wanted.value !== "list" && !query.value ? "tree" : "list"));
+  const choice = computed(() => ({ target: store.target.value, other: store.selection.value.other, clade: store.selection.value.clade }));
+  const laid = computed<Layout | null>(() => {
+    if (!grown.value || mode.value !== "tree") return null;
+    const { target, other } = choice.value;
+    const folded = fold(grown.value, { rows: store.names.value.length <= ROWS + 8 ? Infinity : FOLDED_ROWS, keep: other === null ? [target] : [target, other], opened: opened.value, closed: closed.value });
+    return lay(grown.value, folded, PITCH);
+  });
+  const listed = computed(() => {
     const all = store.names.value.map((_, i) => i);
-    return query ? all.filter((i) => store.names.value[i].toLowerCase().includes(query)) : all;
-  };
-  const draw = () => {
+    const q = query.value;
+    if (!q) return all;
+    const names = store.names.value;
+    return all.filter((i) => names[i].toLowerCase().includes(q)).sort((a, b) => Number(!names[a].toLowerCase().startsWith(q)) - Number(!names[b].toLowerCase().startsWith(q)));
+  });
+  const shown = computed<Shown>(() => ({
+    grown: grown.value,
+    layout: laid.value,
+    rows: laid.value ? laid.value.rows.map((r) => r.node.id) : listed.value,
+  }));
+
+  const setRows = keyed<number, ClassRow>(rows, (id) => classRow(`${base}-${id}`));
+  let kept: { layout: Layout | null; target: number; top: number } | null = null;
+
+  function draw(): void {
     const names = store.names.value;
     const frame = store.frame.value;
-    const query = search.value.trim().toLowerCase();
-    const shown = order();
-    parts.state(String(names.length));
-    rows.style.height = `${shown.length * PITCH}px`;
-    setRows(shown, (row, c, i) => {
-      const at = query ? names[c].toLowerCase().indexOf(query) : -1;
+    const { layout } = shown.value;
+    const { target, other, clade } = choice.value;
+    const w = width.value;
+    const small = w < ROOM;
+    const treeWidth = layout ? (small ? TREE - 8 : TREE) : 0;
+    const columns = small ? (other === null ? [target] : [target, other]) : null;
+    const heatWidth = layout ? (columns ? (STRIPES * columns.length) / 2 : HEAT) : 0;
+    const ids = shown.value.rows;
+    const noTree = !grown.value && names.length > 1 && !query.value;
+    const total = layout ? layout.height : ids.length * PITCH;
+    const top = (i: number) => (layout ? layout.rows[i].top : i * PITCH);
+    const tall = (i: number) => (layout ? layout.rows[i].height : PITCH);
+    const members = new Set(clade ?? []);
+    const progress = frame?.class_progress;
+
+    inner.style.height = `${total}px`;
+    rows.style.paddingLeft = `${treeWidth}px`;
+    rows.style.setProperty("--tree", `${treeWidth}px`);
+    rows.style.setProperty("--heat", `${layout ? heatWidth + 8 : noTree && !small ? HEAT : 0}px`);
+    for (const node of [tree.node, heat.node]) show(node, layout !== null);
+    if (layout && grown.value && w > 0) {
+      tree.draw(grown.value, layout, treeWidth, choice.value);
+      heat.node.style.width = `${heatWidth}px`;
+      heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns);
+      keepPlace(layout, target);
+    }
+
+    const [from, to] = [scroller.scrollTop - NEAR, scroller.scrollTop + (scroller.clientHeight || total) + NEAR];
+    const places = new Map<number, number>();
+    const near: number[] = [];
+    if (layout) {
+      // Parents come before their parts, as a reader of the tree's roles expects.
+      const at = new Map(ids.map((id, i) => [id, i]));
+      const visit = (node: Node): void => {
+        const i = at.get(node.id);
+        if (i !== undefined) {
+          places.set(node.id, i);
+          if (top(i) < to && top(i) + tall(i) > from) near.push(node.id);
+          return;
+        }
+        near.push(node.id);
+        node.children!.forEach(visit);
+      };
+      visit(shown.value.grown!.root);
+    } else {
+      ids.forEach((id, i) => {
+        places.set(id, i);
+        if (top(i) < to && top(i) + tall(i) > from) near.push(id);
+      });
+    }
+    const branchX = layout ? tree.x(shown.value.grown!, treeWidth) : null;
+    setRows(near, (row, id) => {
+      const node = layout ? shown.value.grown!.nodes[id] : null;
+      const i = places.get(id);
+      if (i === undefined && node) {
+        const { support, size, first } = node;
+        row.branch({
+          x: branchX!(node), y: layout!.middle.get(id)!, level: node.depth + 1, active: active.value === id,
+          selected: clade !== null && clade.length === size && members.has(shown.value.grown!.order[first]),
+          words: `branch of ${size} classes${finite(support) ? `, support ${fixed(support, 2)}` : ""}: ${someNames(node, shown.value.grown!, names)}`,
+        });
+        return;
+      }
+      const folded = node?.children ? node.size : null;
+      const first = node ? shown.value.grown!.order[node.first] : id;
+      const name = names[first] ?? "";
+      const inside = folded !== null && other !== null && holds(node!, shown.value.grown!, other);
       row.update({
-        top: i * PITCH, height: PITCH, name: names[c], active: false, progress: frame?.class_progress[c] ?? 0, line: true,
-        mark: c === store.target.value ? "target" : c === store.selection.value.other ? "other" : "none",
-        level: 1, position: i + 1, size: shown.length, folded: null, inClade: false, match: at < 0 ? null : [at, query.length], more: "",
+        top: top(i!), height: tall(i!), name, active: active.value === id,
+        mark: id === target ? "target" : id === other || inside ? "other" : "none",
+        progress: folded === null ? (progress?.[id] ?? 0) : 1,
+        line: layout === null && !grown.value,
+        level: node ? node.depth + 1 : 1,
+        position: layout ? 1 + (node!.parent?.children?.indexOf(node!) ?? 0) : i! + 1,
+        size: layout ? 2 : ids.length,
+        folded,
+        inClade: folded === null && members.has(id),
+        match: query.value && folded === null ? matchOf(name, query.value) : null,
+        more: layout && id !== target && folded === null ? `similarity ${fixed(similarity(target, id), 2)}` : "",
       });
     });
-    attr(rows, { "aria-activedescendant": shown.includes(store.target.value) ? `${base}-${store.target.value}` : null });
+
+    const done = frame ? frame.class_finished.reduce((n, v) => n + Number(v > 0), 0) : 0;
+    attr(waiting, { "data-below": small });
+    show(waiting, (noTree && frame !== null) || (query.value !== "" && ids.length === 0));
+    text(waiting, query.value ? "No class has this in its name." : `The tree comes with the first converged restart of every class. ${count(done)} of ${count(names.length)} so far.`);
+    parts.about(layout ? "similarity of favoured features" : query.value ? `${plural(ids.length, "match", "matches")}` : "in the network\u2019s order");
+    parts.state(count(names.length));
+    attr(asTree, { "aria-pressed": mode.value === "tree", disabled: !grown.value });
+    attr(asList, { "aria-pressed": mode.value === "list" });
+    attr(rows, { "aria-activedescendant": active.value !== null && near.includes(active.value) ? `${base}-${active.value}` : null });
+    foot.update(layout !== null, hover.value, similarity);
+    outOfSight(target, other, top, tall, ids);
+  }
+
+  /** The selected class keeps its place on screen when the tree re-orders. */
+  function keepPlace(layout: Layout, target: number): void {
+    const node = standIn(grown.value!, layout, target);
+    const top = node ? layout.middle.get(node.id)! : 0;
+    if (kept && kept.layout !== layout && kept.target === target && kept.layout) scroller.scrollTop += top - kept.top;
+    else if (!kept?.layout) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
+    kept = { layout, target, top };
+  }
+
+  function outOfSight(target: number, other: number | null, top: (i: number) => number, tall: (i: number) => number, ids: readonly number[]): void {
+    const lines: HTMLElement[] = [];
+    if (scroller.scrollHeight > scroller.clientHeight + 4) {
+      for (const c of [target, other]) {
+        const i = c === null ? -1 : ids.indexOf(c);
+        if (i < 0) continue;
+        const above = top(i) + tall(i) < scroller.scrollTop;
+        if (!above && top(i) < scroller.scrollTop + scroller.clientHeight) continue;
+        const edge = above ? scroller.scrollTop : scroller.scrollTop + scroller.clientHeight;
+        const far = max(1, round(abs(top(i) - edge) / PITCH));
+        lines.push(h("button", { type: "button", "data-mark": c === target ? "target" : "other", "data-class": c }, h("bdi.cut", store.names.value[c!]), h("span.about", ` ${plural(far, "row")} ${above ? "above" : "below"}`)));
+      }
+    }
+    show(away, lines.length > 0);
+    const key = lines.map((l) => l.textContent).join("|");
+    if (away.dataset["key"] !== key) {
+      away.dataset["key"] = key;
+      away.replaceChildren(...lines);
+    }
+  }
+
+  const similarity = (a: number, b: number): number => {
+    const message = store.tree.value;
+    return message ? fromByte(message.similarity[a * message.order.length + b]) : NaN;
   };
+
   view.effect(() => {
+    void scrolled.value;
+    void height.value;
     show(parts.node, store.names.value.length !== 1);
-    draw();
+    if (store.names.value.length !== 1) draw();
   });
-  view.on(search, "input", draw);
+  view.on(scroller, "scroll", () => (scrolled.value = scroller.scrollTop));
+  view.on(search, "input", () => (query.value = search.value.trim().toLowerCase()));
+  view.on(asTree, "click", () => (wanted.value = "tree"));
+  view.on(asList, "click", () => (wanted.value = "list"));
+
+  const idAt = (event: Event): number | null => {
+    const id = (event.target as Element).closest("[role=treeitem]")?.id;
+    return id ? Number(id.slice(id.lastIndexOf("-") + 1)) : null;
+  };
+  const reveal = (id: number): void => {
+    const i = shown.value.rows.indexOf(id);
+    const { layout } = shown.value;
+    const y = i < 0 ? layout?.middle.get(id) : layout ? layout.rows[i].top : i * PITCH;
+    if (y === undefined) return;
+    if (y < scroller.scrollTop) scroller.scrollTop = y - PITCH;
+    else if (y + PITCH > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = y + 2 * PITCH - scroller.clientHeight;
+  };
+  const act = {
+    view, shown: () => shown.value, active, reveal, search,
+    choose(id: number, how: { compare?: boolean; step?: boolean } = {}): void {
+      active.value = id;
+      const { grown: g, layout } = shown.value;
+      const node = layout ? g!.nodes[id] : undefined;
+      if (node?.children) {
+        if (shown.value.rows.includes(id)) act.open(node);
+        else {
+          const { first, size } = node;
+          const members = Array.from({ length: size }, (_, i) => g!.order[first + i]);
+          const same = store.selection.value.clade?.join() === members.join();
+          store.select({ clade: same ? null : members });
+        }
+      } else if (how.compare) store.select({ other: id === store.target.value || id === store.selection.value.other ? null : id });
+      else store.select({ target: id }, how.step ? { step: true } : {});
+    },
+    open(node: Node): void {
+      opened.value = new Set([...opened.value, node.id]);
+      closed.value = new Set([...closed.value].filter((id) => id !== node.id));
+    },
+    close(node: Node): void {
+      closed.value = new Set([...closed.value, node.id]);
+      opened.value = new Set([...opened.value].filter((id) => id !== node.id));
+    },
+  };
+  classKeys(act, rows, search);
+
+  let press: ReturnType<typeof setTimeout> | undefined;
+  let pressed = false;
+  view.on(rows, "pointerdown", (event: PointerEvent) => {
+    pressed = false;
+    const id = idAt(event);
+    if (event.pointerType !== "touch" || id === null) return;
+    press = setTimeout(() => {
+      pressed = true;
+      act.choose(id, { compare: true });
+    }, LONG_PRESS);
+  });
+  for (const end of ["pointerup", "pointercancel", "pointermove"]) view.on(rows, end, () => clearTimeout(press));
   view.on(rows, "click", (event: MouseEvent) => {
-    const id = (event.target as Element).closest(".dre-class")?.id;
-    if (!id) return;
-    const c = Number(id.slice(id.lastIndexOf("-") + 1));
-    if (event.shiftKey) store.select({ other: c === store.target.value ? null : c });
-    else store.select({ target: c });
+    const id = idAt(event);
+    if (id !== null && !pressed) act.choose(id, { compare: event.shiftKey || event.ctrlKey || event.metaKey });
   });
-  view.on(rows, "keydown", (event: KeyboardEvent) => {
-    const shown = order();
-    const at = shown.indexOf(store.target.value);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
-    if (to === undefined || event.altKey) return;
-    event.preventDefault();
-    store.select({ target: shown[Math.min(shown.length - 1, Math.max(0, to))] }, { step: true });
+  view.on(away, "click", (event: Event) => {
+    const c = (event.target as Element).closest("[data-class]")?.getAttribute("data-class");
+    if (c) reveal(Number(c));
   });
-  void text;
+  const cell = (event: PointerEvent): readonly [number, number] | null => {
+    const { layout, grown: g } = shown.value;
+    if (!layout || !g || width.value < ROOM) return null;
+    const box = heat.node.getBoundingClientRect();
+    const find = (y: number) => {
+      const row = layout.rows.find((r) => y >= r.top && y < r.top + r.height);
+      return row ? g.order[row.node.first] : null;
+    };
+    const [a, b] = [find(event.clientY - box.top), find(((event.clientX - box.left) * layout.height) / box.width)];
+    return a === null || b === null ? null : [a, b];
+  };
+  view.on(heat.node, "pointermove", (event: PointerEvent) => (hover.value = cell(event)));
+  view.on(heat.node, "pointerleave", () => (hover.value = null));
+  view.on(heat.node, "click", (event: PointerEvent) => {
+    const at = cell(event);
+    if (at) store.select(event.shiftKey || at[0] === at[1] ? { other: at[1] === store.target.value ? null : at[1] } : { target: at[0], other: at[1] });
+  });
   return parts.node;
+}
+
+const holds = (node: Node, grown: Grown, c: number): boolean => {
+  const place = grown.place[c];
+  return place >= node.first && place < node.first + node.size;
+};
+
+const matchOf = (name: string, query: string): readonly [number, number] | null => {
+  const at = name.toLowerCase().indexOf(query);
+  return at < 0 ? null : [at, query.length];
+};
+
+function someNames(node: Node, { order }: Grown, names: readonly string[]): string {
+  const some = Array.from({ length: min(3, node.size) }, (_, i) => names[order[node.first + i]]);
+  return some.join("; ") + (node.size > some.length ? "; \u2026" : "");
+}
+
+/** The keys under the tree: what the marks mean, or the value under the pointer. */
+function legend(view: View) {
+  const mark = (kind: string) => s("svg", { width: 8, height: 8 }, s("circle", { class: `dre-${kind}`, cx: 4, cy: 4, r: 2.6 }));
+  const scale = s("svg", { width: 56, height: 8 });
+  const support = h("span.support", "branch support", mark("sure"), `\u2265 ${SURE}`.replace("0.", "."), mark("fair"), `\u2265 ${DOUBTFUL.toFixed(2)}`.replace("0.", "."), mark("doubtful"), `< ${DOUBTFUL.toFixed(2)}`.replace("0.", "."));
+  const range = h("span.range", "r \u22121", scale, "1");
+  const read = h("span.cut");
+  const node = h("div.foot", support, range, read);
+  view.effect(() => {
+    const { unlike, bg, like } = view.theme.value;
+    const colours = ramp(unlike, bg, like, SIMILARITY);
+    scale.replaceChildren(...Array.from({ length: 28 }, (_, i) => s("rect", { x: i * 2, width: 2.2, height: 8, fill: css(colours.at((i - 13.5) / 13.5, 1)) })));
+  });
+  return {
+    node,
+    update(tree: boolean, hover: readonly [number, number] | null, similarity: (a: number, b: number) => number) {
+      show(node, tree);
+      show(support, hover === null);
+      show(range, hover === null);
+      show(read, hover !== null);
+      if (hover) {
+        const names = view.store.names.value;
+        read.replaceChildren(h("b", `r ${fixed(similarity(hover[0], hover[1]), 2)}  `), h("bdi", names[hover[0]]), " \u00d7 ", h("bdi", names[hover[1]]));
+      }
+    },
+  };
 }

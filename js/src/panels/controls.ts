@@ -1,7 +1,7 @@
 /** The control bar: what runs, on what, how far, and the few things one may change while it does. */
 
 import { attr, h, s, show, text } from "../dom";
-import { count, duration, plural, short } from "../draw/numbers";
+import { count, duration, finite, max, min, plural, round, short } from "../draw/numbers";
 import type { Frame, Layer, Meta } from "../protocol";
 import type { View } from "../view";
 import { keepMenu } from "./keep";
@@ -27,16 +27,16 @@ function button(name: string, icon: keyof typeof ICONS): HTMLButtonElement {
   return h(
     "button",
     { type: "button", class: "dre-button" },
-    s("svg", { viewBox: "0 0 14 14", width: 12, height: 12, "aria-hidden": "true" }, s("path", { d: ICONS[icon] })),
-    h("span", {}, name),
+    s("svg", { viewBox: "0 0 14 14", width: 12, height: 12 }, s("path", { d: ICONS[icon] })),
+    h("span", name),
   );
 }
 
 export function controls(view: View): HTMLElement {
   const { store } = view;
-  const model = h("strong", { class: "dre-model" });
+  const model = h("strong.model");
   const layer = layerMenu(view);
-  const device = h("span", { class: "dre-about" });
+  const device = h("span.about");
   const run = button("Run", "run");
   const pause = button("Pause", "pause");
   const resume = button("Resume", "run");
@@ -45,19 +45,19 @@ export function controls(view: View): HTMLElement {
   pause.title = "Pause (Space)";
   resume.title = "Go on (Space)";
   stop.title = "Stop and keep what there is";
-  const buttons = h("span", { class: "dre-buttons" }, run, pause, resume, stop);
-  const settings = h("span", { class: "dre-settings" }, restarts(view), l2(view));
+  const buttons = h("span.buttons", run, pause, resume, stop);
+  const settings = h("span.settings", restarts(view), l2(view));
   const bar = progressBar();
-  const done = h("span", { class: "dre-count" });
-  const rate = h("span", { class: "dre-about dre-rate" });
-  const left = h("span", { class: "dre-about dre-left" });
-  const saved = h("span", { class: "dre-saved" });
-  const error = h("span", { class: "dre-error", role: "alert" });
-  const status = h("span", { class: "dre-status" }, bar.node, done, rate, left);
+  const done = h("span.count");
+  const rate = h("span.about.rate");
+  const left = h("span.about.left");
+  const saved = h("span.saved");
+  const error = h("span.error", { role: "alert" });
+  const status = h("span.status", bar.node, done, rate, left);
   const node = h(
-    "section",
-    { class: "dre-controls", "data-panel": "controls", "aria-label": "Controls" },
-    h("span", { class: "dre-what" }, model, layer, device),
+    "section.controls",
+    { "data-panel": "controls", "aria-label": "Controls" },
+    h("span.what", model, layer, device),
     saved,
     buttons,
     settings,
@@ -69,11 +69,10 @@ export function controls(view: View): HTMLElement {
   for (const [b, name] of [[run, "run"], [pause, "pause"], [resume, "resume"], [stop, "stop"]] as const) {
     view.on(b, "click", () => store.command(name));
   }
-  view.on(view.root, "keydown", (event: KeyboardEvent) => {
-    const inField = (event.target as Element).closest("button, input, select, a, summary");
-    if (event.key !== " " || inField || event.defaultPrevented) return;
-    event.preventDefault();
+  view.keys(view.root, (key, { target }) => {
+    if (key !== " " || (target as Element).closest("button, input, select, summary")) return;
     [run, pause, resume].find((b) => !b.hidden && !b.disabled)?.click();
+    return true;
   });
 
   view.effect(() => {
@@ -124,25 +123,25 @@ function progress(frame: Frame, { bar, done, rate, left }: ProgressParts): void 
   const { trials, converged, exhausted, running, diverged } = frame.counts;
   const ended = converged + exhausted + diverged;
   bar.set(trials ? ended / trials : 0, trials ? running / trials : 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
-  done.replaceChildren(h("b", {}, count(converged)), ` / ${count(trials)} converged`);
+  done.replaceChildren(h("b", count(converged)), ` / ${count(trials)} converged`);
   const live = frame.state === "running";
   const moving = frame.state === "done" ? `${count(frame.step)} steps` : (WORDS[frame.state] ?? "");
   text(rate, live ? `${count(frame.rate)} steps/s` : moving);
   attr(rate, { "data-state": frame.state });
-  const ahead = frame.eta === null || !Number.isFinite(frame.eta) ? "" : `${duration(frame.eta)} left`;
+  const ahead = frame.eta === null || !finite(frame.eta) ? "" : `${duration(frame.eta)} left`;
   text(left, live ? ahead : frame.state === "idle" ? "" : duration(frame.elapsed));
 }
 
 function progressBar() {
-  const solid = h("i", { class: "dre-solid" });
-  const pale = h("i", { class: "dre-pale" });
-  const node = h("span", { class: "dre-progress", role: "progressbar", "aria-label": "Trials ended", "aria-valuemin": 0, "aria-valuemax": 100 }, solid, pale);
+  const solid = h("i.solid");
+  const pale = h("i.pale");
+  const node = h("span.progress", { role: "progressbar", "aria-label": "Trials ended", "aria-valuemin": 0, "aria-valuemax": 100 }, solid, pale);
   return {
     node,
     set(ended: number, running: number, words: string) {
       solid.style.width = `${100 * ended}%`;
-      pale.style.width = `${100 * Math.min(running, 1 - ended)}%`;
-      attr(node, { "aria-valuenow": Math.round(100 * ended), "aria-valuetext": words });
+      pale.style.width = `${100 * min(running, 1 - ended)}%`;
+      attr(node, { "aria-valuenow": round(100 * ended), "aria-valuetext": words });
     },
   };
 }
@@ -151,11 +150,11 @@ export const shapeWords = (shape: readonly number[]): string => shape.map((n) =>
 
 function layerMenu(view: View): HTMLElement {
   const { store } = view;
-  const name = h("span", {});
-  const shape = h("span", { class: "dre-about" });
+  const name = h("span");
+  const shape = h("span.about");
   const select = h("select", { "aria-label": "Layer" });
-  const chevron = s("svg", { class: "dre-chevron", viewBox: "0 0 10 6", width: 9, height: 6, "aria-hidden": "true" }, s("path", { d: "M1 1l4 4 4-4" }));
-  const node = h("label", { class: "dre-layer" }, name, shape, chevron, select);
+  const chevron = s("svg.chevron", { viewBox: "0 0 10 6", width: 9, height: 6 }, s("path", { d: "M1 1l4 4 4-4" }));
+  const node = h("label.layer", name, shape, chevron, select);
   view.on(select, "change", () => store.command("set", { layer: select.value }));
   let listed: Layer[] | null = null;
   view.effect(() => {
@@ -181,13 +180,13 @@ function layerMenu(view: View): HTMLElement {
 
 function restarts(view: View): HTMLElement {
   const { store } = view;
-  const value = h("output", {});
+  const value = h("output");
   const less = h("button", { type: "button", "aria-label": "Fewer restarts" }, "\u2212");
   const more = h("button", { type: "button", "aria-label": "More restarts" }, "+");
-  const node = h("span", { class: "dre-setting" }, h("span", { class: "dre-about" }, "restarts"), h("span", { class: "dre-stepper", role: "group", "aria-label": "Restarts" }, less, value, more));
+  const node = h("span.setting", h("span.about", "restarts"), h("span.stepper", { role: "group", "aria-label": "Restarts" }, less, value, more));
   let wanted: number | null = null; // what was asked for and not confirmed yet
   const change = (by: number) => {
-    const next = Math.max(1, (wanted ?? store.frame.value?.n_restarts ?? 1) + by);
+    const next = max(1, (wanted ?? store.frame.value?.n_restarts ?? 1) + by);
     wanted = next;
     text(value, String(next));
     store.command("set", { n_restarts: next });
@@ -207,9 +206,9 @@ function restarts(view: View): HTMLElement {
 function l2(view: View): HTMLElement {
   const { store } = view;
   const slider = h("input", { type: "range", step: "any", "aria-label": "l2, the penalty on the size of the feature map" });
-  const value = h("output", { class: "dre-l2" });
-  const symbol = h("span", { class: "dre-about", "aria-hidden": "true" }, "\u03bb", h("sub", {}, "2"));
-  const node = h("span", { class: "dre-setting" }, symbol, slider, value);
+  const value = h("output.l2");
+  const symbol = h("span.about", { "aria-hidden": "true" }, "\u03bb", h("sub", "2"));
+  const node = h("span.setting", symbol, slider, value);
   node.title = "l2: a larger penalty keeps only what the class needs most";
   let held = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -228,13 +227,13 @@ function l2(view: View): HTMLElement {
   view.on(slider, "change", () => {
     held = false;
   });
-  view.on(slider, "keydown", (event: KeyboardEvent) => {
-    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!by || event.altKey) return;
-    event.preventDefault();
+  view.keys(slider, (key) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[key];
+    if (!by) return;
     slider.value = String(Number(slider.value) + by * DECADE_STEP);
     slider.dispatchEvent(new Event("input"));
     held = false;
+    return true;
   });
   const fillTrack = () => {
     const [low, high] = [Number(slider.min), Number(slider.max)];

@@ -1,7 +1,7 @@
 /** Importance: a row a channel, its OFIV as a bar with the spread over restarts; the unimportant middle is folded. */
 
-import { attr, h, keyed, s, show, text } from "../dom";
-import { digitsAt, digitsFor, fixed, plural } from "../draw/numbers";
+import { attr, h, keyed, labels, s, show, text } from "../dom";
+import { abs, digitsAt, digitsFor, finite, fixed, floor, max, min, plural } from "../draw/numbers";
 import { linear, ticks } from "../draw/scales";
 import type { Scale } from "../draw/scales";
 import { CONVERGED, DIVERGED } from "../protocol";
@@ -54,38 +54,38 @@ export function importance(view: View): HTMLElement {
   const keys = legend();
   parts.head.lastElementChild!.replaceWith(keys.node);
   const heads = {
-    channel: h("span", {}, "ch"),
-    logo: h("span", { class: "dre-col-logo" }),
-    motif: h("span", { class: "dre-col-motif" }, "nearest motif"),
-    bars: h("span", { class: "dre-col-bars" }, h("span", {}, "\u25c2 unfavoured"), h("span", {}, "favoured \u25b8")),
-    spread: h("span", {}, h("abbr", { title: "inconsistency: standard deviation over restarts" }, "incons.")),
-    sharing: h("span", { class: "dre-col-sharing" }, "top 5 in"),
+    channel: h("span", "ch"),
+    logo: h("span.col-logo"),
+    motif: h("span.col-motif", "nearest motif"),
+    bars: h("span.col-bars", h("span", "\u25c2 unfavoured"), h("span", "favoured \u25b8")),
+    spread: h("span", h("abbr", { title: "inconsistency: standard deviation over restarts" }, "incons.")),
+    sharing: h("span.col-sharing", "top 5 in"),
   };
-  const columns = h("div", { class: "dre-columns", "aria-hidden": "true" }, ...Object.values(heads));
-  const grid = s("path", { class: "dre-grid" });
-  const zero = s("path", { class: "dre-zero" });
-  const gridSvg = s("svg", { class: "dre-gridlines", "aria-hidden": "true" }, grid, zero);
-  const rows = h("div", { class: "dre-rows", role: "listbox", tabindex: 0, "aria-label": "Channels, by importance" });
-  const foldTicks = s("path", {});
-  const foldSvg = s("svg", { class: "dre-fold-ticks", "aria-hidden": "true" }, foldTicks);
-  const foldName = h("span", {});
-  const foldWithin = h("span", { class: "dre-about" });
-  const fold = h("button", { type: "button", class: "dre-fold" }, foldName, foldSvg, foldWithin);
-  const scroller = h("div", { class: "dre-scroller" }, h("div", { class: "dre-stack" }, gridSvg, rows, fold));
-  const axis = s("svg", { class: "dre-plot dre-bar-axis", height: 20, "aria-hidden": "true" });
-  const empty = h("p", { class: "dre-empty" }, "Bars come with the first step.");
+  const columns = h("div.columns", { "aria-hidden": "true" }, ...Object.values(heads));
+  const grid = s("path.grid");
+  const zero = s("path.zero");
+  const gridSvg = s("svg.gridlines", grid, zero);
+  const rows = h("div.rows", { role: "listbox", tabindex: 0, "aria-label": "Channels, by importance" });
+  const foldTicks = s("path");
+  const foldSvg = s("svg.fold-ticks", foldTicks);
+  const foldName = h("span");
+  const foldWithin = h("span.about");
+  const fold = h("button.fold", { type: "button" }, foldName, foldSvg, foldWithin);
+  const scroller = h("div.scroller", h("div.stack", gridSvg, rows, fold));
+  const axis = s("svg.plot.bar-axis", { height: 20 });
+  const empty = h("p.empty", "Bars come with the first step.");
   parts.body.append(columns, scroller, axis, empty);
 
   const barWidth = view.width(heads.bars);
   const scrolled = view.width(scroller);
   const setRows = keyed<number, Row>(rows, (k) => importanceRow(view, k, `${parts.node.getAttribute("aria-labelledby")}-${k}`));
-  const setAxis = keyed<number, { node: SVGTextElement }>(axis, () => ({ node: s("text", { class: "dre-axis", y: 14, "text-anchor": "middle" }) }));
+  const setAxis = labels(axis);
 
   const draw = () => {
     const frame = store.frame.value;
     const meta = store.meta.value;
     const w = barWidth.value;
-    const some = frame !== null && meta !== null && frame.ofiv.some(Number.isFinite);
+    const some = frame !== null && meta !== null && frame.ofiv.some(finite);
     for (const node of [columns, scroller, axis]) show(node, some);
     show(empty, !some);
     if (!some || w === 0) return;
@@ -97,40 +97,38 @@ export function importance(view: View): HTMLElement {
     const domain = extent(frame, means);
     const x: Scale = linear(domain, [1, w - 1]);
     const left = heads.bars.offsetLeft;
-    const stops = ticks(domain[0], domain[1], Math.max(2, Math.floor(w / 80)));
+    const stops = ticks(domain[0], domain[1], max(3, floor(w / 60)));
     const gap = folded.length ? ROW : 0;
     const top = (i: number) => i * ROW + (i >= above ? gap : 0);
     const height = shown.length * ROW + gap;
 
     attr(gridSvg, { height });
-    attr(grid, { d: stops.map((v) => `M${(left + x(v)).toFixed(1)} 0V${height}`).join("") });
-    attr(zero, { d: `M${(left + x(0)).toFixed(1)} 0V${height}` });
-    setAxis(stops, ({ node }, v) => {
-      attr(node, { x: (left + x(v)).toFixed(1) });
-      text(node, fixed(v, digitsFor(stops.length > 1 ? stops[1] - stops[0] : 1)));
-    });
+    attr(grid, { d: stops.map((v) => `M${(left + x(v))} 0V${height}`).join("") });
+    attr(zero, { d: `M${(left + x(0))} 0V${height}` });
+    const axisDigits = digitsFor(stops.length > 1 ? stops[1] - stops[0] : 1);
+    setAxis(stops.map((v) => ({ x: left + x(v), y: 10, words: fixed(v, axisDigits) })));
     const long = shown.length > TALL;
     attr(scroller, { "data-long": long });
     rows.style.height = `${height}px`;
     const [first, last] = long
-      ? [Math.floor(scroller.scrollTop / ROW) - OVERSCAN, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + OVERSCAN]
+      ? [floor(scroller.scrollTop / ROW) - OVERSCAN, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + OVERSCAN]
       : [0, shown.length];
     const state: RowState = {
       frame, meta, x, width: w, means, settled: finished > 0,
-      digits: digitsAt(Math.max(-domain[0], domain[1])),
+      digits: digitsAt(max(-domain[0], domain[1])),
       selection: store.selection.value,
       hover: view.hoverChannel.value,
       clade: store.selection.value.clade?.length ?? null,
     };
     const visible = shown.filter((_, i) => i >= first && i <= last);
-    setRows(visible, (row, _k, i) => row.update(state, top(Math.max(0, first) + i), shown.length, Math.max(0, first) + i));
+    setRows(visible, (row, _k, i) => row.update(state, top(max(0, first) + i), shown.length, max(0, first) + i));
 
     show(fold, folded.length > 0);
     fold.style.top = `${above * ROW}px`;
     text(foldName, `\u25b8 ${folded.length} more`);
     attr(foldSvg, { width: w, style: `left:${left}px` });
-    attr(foldTicks, { d: folded.map((k) => `M${x(Number.isFinite(frame.ofiv[k]) ? frame.ofiv[k] : 0).toFixed(1)} 6v8`).join("") });
-    const widest = Math.max(0, ...folded.map((k) => Math.abs(frame.ofiv[k])).filter(Number.isFinite));
+    attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 6v8`).join("") });
+    const widest = max(0, ...folded.map((k) => abs(frame.ofiv[k])).filter(finite));
     text(foldWithin, `all within \u00b1${fixed(widest, state.digits + 1)}`);
 
     const other = frame.other !== null && frame.other_ofiv ? (store.names.value[frame.other] ?? null) : null;
@@ -167,21 +165,20 @@ export function importance(view: View): HTMLElement {
     if (view.pairFrom.value !== null || event.shiftKey) choosePair(view, k);
     else store.select({ channel: store.selection.value.channel === k && !store.selection.value.pair ? null : k, pair: null });
   });
-  view.on(rows, "keydown", (event: KeyboardEvent) => {
+  view.keys(rows, (key) => {
     const { shown } = view.ranking.value;
     const at = shown.indexOf(store.selection.value.channel ?? -1);
-    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? shown.length - 1 : at - 1, Home: 0, End: shown.length - 1 }[event.key];
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? shown.length - 1 : at - 1, Home: 0, End: shown.length - 1 }[key];
     if (to !== undefined) {
-      const k = shown[Math.min(shown.length - 1, Math.max(0, to))];
+      const k = shown[min(shown.length - 1, max(0, to))];
       store.select({ channel: k, pair: null }, { step: true });
       const edge = shown.indexOf(k) * ROW;
       if (edge < scroller.scrollTop) scroller.scrollTop = edge;
       else if (edge + ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = edge + ROW - scroller.clientHeight;
-    } else if (event.key === "Enter") view.unfolded.value = !view.unfolded.value;
-    else if (event.key.toLowerCase() === "s") view.byDifference.value = !view.byDifference.value;
+    } else if (key === "Enter") view.unfolded.value = !view.unfolded.value;
+    else if (key.toLowerCase() === "s") view.byDifference.value = !view.byDifference.value;
     else return;
-    event.preventDefault();
+    return true;
   });
   view.effect(() => {
     const { channel } = store.selection.value;
@@ -212,13 +209,13 @@ interface LegendState {
 /** The keys of the marks in use, at the panel's head. */
 function legend() {
   const mark = (width: number, inner: string): SVGSVGElement => {
-    const svg = s("svg", { width, height: 14, "aria-hidden": "true" });
+    const svg = s("svg", { width, height: 14 });
     svg.innerHTML = inner; // our own constant, no data
     return svg;
   };
   const item = (svg: SVGSVGElement, words = "") => {
-    const label = h("bdi", {}, words);
-    return { node: h("span", { class: "dre-key" }, svg, label), label };
+    const label = h("bdi", words);
+    return { node: h("span.key", svg, label), label };
   };
   const mean = item(mark(29, KEY_BAR), "mean, 95 % over restarts");
   const moving = item(mark(24, '<rect class="dre-pos dre-pale-bar" x="0" y="3" width="24" height="8"/>'), "not converged yet, still moving");
@@ -227,8 +224,8 @@ function legend() {
     mark(20, `<circle class="dre-basin-1" cx="4" cy="7" r="3"/><path class="dre-basin-2" d="M14 3l4 4-4 4-4-4z"/>`),
     "pale bar: restarts disagree",
   );
-  const sorted = h("span", { class: "dre-key" }, "by difference");
-  const node = h("span", { class: "dre-state dre-keys" }, sorted, mean.node, moving.node, other.node, disagree.node);
+  const sorted = h("span.key", "by difference");
+  const node = h("span.state.keys", sorted, mean.node, moving.node, other.node, disagree.node);
   return {
     node,
     update(state: LegendState) {

@@ -2,7 +2,7 @@
 
 import { attr, h, s, show, text } from "../dom";
 import { BASES, information, logoPaths } from "../draw/logo";
-import { fixed } from "../draw/numbers";
+import { finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
 import type { View } from "../view";
@@ -56,7 +56,7 @@ export function fullHeight(logos: Float32Array, channels: number): number {
 
 /** An SVG of a channel's logo; empty where the channel has none. */
 export function logo(meta: Meta, channel: number, box = LOGO): SVGSVGElement {
-  const svg = s("svg", { class: "dre-logo", width: box.width, height: box.height, viewBox: `0 0 ${box.width} ${box.height}`, "aria-hidden": "true" });
+  const svg = s("svg.logo", { width: box.width, height: box.height, viewBox: `0 0 ${box.width} ${box.height}` });
   if (!meta.logos) return svg;
   const width = meta.logos.length / (4 * meta.channels);
   const ppm = meta.logos.subarray(channel * 4 * width, (channel + 1) * 4 * width);
@@ -66,19 +66,19 @@ export function logo(meta: Meta, channel: number, box = LOGO): SVGSVGElement {
 }
 
 export function importanceRow(view: View, k: number, id: string): Row {
-  const number = h("span", { class: "dre-ch" }, String(k));
-  const logoCell = h("span", { class: "dre-col-logo" });
-  const motif = h("bdi", { class: "dre-col-motif dre-cut" });
+  const number = h("span.ch", String(k));
+  const logoCell = h("span.col-logo");
+  const motif = h("bdi.col-motif.cut");
   const bar = s("rect", { y: (ROW - BAR) / 2, height: BAR });
-  const whisker = s("path", { class: "dre-whisker" });
-  const tick = s("rect", { class: "dre-tick", width: 4, y: 3, height: ROW - 6 });
+  const whisker = s("path.whisker");
+  const tick = s("rect.tick", { width: 4, y: 3, height: ROW - 6 });
   const marks = Array.from({ length: MAX_BASINS }, (_, b) => s("path", { class: `dre-basin-mark ${basinClass(b + 1)}`, d: basinMark(b + 1, 2.8) }));
-  const svg = s("svg", { class: "dre-bar", height: ROW, "aria-hidden": "true" }, bar, tick, whisker, ...marks);
+  const svg = s("svg.bar", { height: ROW }, bar, tick, whisker, ...marks);
   const diamond = s("path", { d: "M5 .8L9.2 5 5 9.2.8 5z" });
-  const spread = h("span", {});
-  const spreadCell = h("span", { class: "dre-spread" }, s("svg", { width: 10, height: 10, "aria-hidden": "true" }, diamond), spread);
-  const sharing = h("span", { class: "dre-col-sharing" });
-  const node = h("div", { class: "dre-row", role: "option", id, "data-channel": k }, number, logoCell, motif, h("span", { class: "dre-col-bars" }, svg), spreadCell, sharing);
+  const spread = h("span");
+  const spreadCell = h("span.spread", s("svg", { width: 10, height: 10 }, diamond), spread);
+  const sharing = h("span.col-sharing");
+  const node = h("div.row", { role: "option", id, "data-channel": k }, number, logoCell, motif, h("span.col-bars", svg), spreadCell, sharing);
   let drawnFor: Meta | null = null;
   void view;
 
@@ -98,7 +98,7 @@ export function importanceRow(view: View, k: number, id: string): Row {
       const disagree = Boolean(frame.inconsistent[k]) && settled;
       const selected = selection.channel === k || selection.pair?.[0] === k || selection.pair?.[1] === k;
       attr(node, {
-        "aria-selected": String(selected),
+        "aria-selected": selected,
         "data-main": selection.channel === k,
         "data-hover": hover === k,
         "aria-setsize": rows,
@@ -106,33 +106,33 @@ export function importanceRow(view: View, k: number, id: string): Row {
         "aria-label": `channel ${k}, importance ${fixed(value, digits + 1)}, ${fixed(low, digits + 1)} to ${fixed(high, digits + 1)}${disagree ? ", restarts disagree" : ""}`,
       });
       attr(svg, { width });
-      const there = Number.isFinite(value);
+      const there = finite(value);
       show(bar, there);
       if (there) {
-        const [a, b] = [x(Math.min(0, value)), x(Math.max(0, value))];
+        const [a, b] = [x(min(0, value)), x(max(0, value))];
         attr(bar, {
           class: `${value < 0 ? "dre-neg" : "dre-pos"}${disagree ? " dre-disagree" : settled ? "" : " dre-pale-bar"}`,
-          x: a.toFixed(2),
-          width: Math.max(0.5, b - a).toFixed(2),
+          x: a,
+          width: max(0.5, b - a),
         });
       }
-      const spreadKnown = there && Number.isFinite(low) && Number.isFinite(high);
+      const spreadKnown = there && finite(low) && finite(high);
       show(whisker, spreadKnown);
       if (spreadKnown) {
-        const [a, b, y] = [x(low).toFixed(2), x(high).toFixed(2), ROW / 2];
+        const [a, b, y] = [x(low), x(high), ROW / 2];
         attr(whisker, { d: `M${a} ${y}H${b}M${a} ${y - CAP}v${2 * CAP}M${b} ${y - CAP}v${2 * CAP}` });
       }
       const other = frame.other_ofiv?.[k];
-      show(tick, other !== undefined && Number.isFinite(other) && settled);
-      if (other !== undefined && Number.isFinite(other)) attr(tick, { x: (x(other) - 2).toFixed(2) });
+      show(tick, other !== undefined && finite(other) && settled);
+      if (other !== undefined && finite(other)) attr(tick, { x: (x(other) - 2) });
       marks.forEach((mark, b) => {
         const mean = means[b]?.[k];
-        const visible = disagree && mean !== undefined && Number.isFinite(mean);
+        const visible = disagree && mean !== undefined && finite(mean);
         show(mark, visible);
-        if (visible) attr(mark, { transform: `translate(${x(mean).toFixed(2)} ${ROW / 2})` });
+        if (visible) attr(mark, { transform: `translate(${x(mean)} ${ROW / 2})` });
       });
       attr(spreadCell, { "data-high": disagree });
-      show(spreadCell, Number.isFinite(frame.deviation[k]));
+      show(spreadCell, finite(frame.deviation[k]));
       text(spread, fixed(frame.deviation[k], 3));
       const shared = clade !== null && frame.clade_sharing ? frame.clade_sharing[k] : frame.sharing[k];
       text(sharing, String(shared));

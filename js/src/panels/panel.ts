@@ -1,5 +1,6 @@
 /** What every panel has: a section with a name, a line that says what is drawn in which unit, and a state at the right. */
 
+import { max, min } from "../draw/numbers";
 import { h, text } from "../dom";
 
 export interface PanelParts {
@@ -17,10 +18,10 @@ let labels = 0;
 export function panel(id: string, name: string, about = ""): PanelParts {
   const label = `dre-head-${++labels}`;
   const title = h("h2", { id: label, class: "dre-name" }, name);
-  const aboutNode = h("span", { class: "dre-about" }, about);
-  const stateNode = h("span", { class: "dre-state" });
-  const head = h("div", { class: "dre-head" }, title, aboutNode, stateNode);
-  const body = h("div", { class: "dre-panel-body" });
+  const aboutNode = h("span.about", about);
+  const stateNode = h("span.state");
+  const head = h("div.head", title, aboutNode, stateNode);
+  const body = h("div.panel-body");
   const node = h("section", { class: `dre-panel dre-${id}`, "data-panel": id, "aria-labelledby": label }, head, body);
   return {
     node,
@@ -46,4 +47,4 @@ export function basinMark(basin: number, r: number): string {
 }
 
 /** Class name of a basin's colour; basins beyond the fourth share its grey. */
-export const basinClass = (basin: number): string => `dre-basin-${Math.min(4, Math.max(1, basin))}`;
+export const basinClass = (basin: number): string => `dre-basin-${min(4, max(1, basin))}`;

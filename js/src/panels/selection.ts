@@ -10,7 +10,7 @@ function arrow(name: string, d: string): HTMLButtonElement {
   return h(
     "button",
     { type: "button", class: "dre-step", "aria-label": name },
-    s("svg", { viewBox: "0 0 6 10", width: 6, height: 10, "aria-hidden": "true" }, s("path", { d })),
+    s("svg", { viewBox: "0 0 6 10", width: 6, height: 10 }, s("path", { d })),
   );
 }
 
@@ -32,9 +32,9 @@ export function asPython(selection: Selection, targets: readonly string[]): stri
 }
 
 function chip(view: View, kind: string, remove: () => void) {
-  const label = h("bdi", {});
-  const close = h("button", { type: "button", class: "dre-x" }, "\u2715");
-  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span", { class: "dre-mark", "aria-hidden": "true" }), label, close);
+  const label = h("bdi");
+  const close = h("button.x", { type: "button" }, "\u2715");
+  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span.mark", { "aria-hidden": "true" }), label, close);
   view.on(close, "click", remove);
   return {
     node,
@@ -55,23 +55,23 @@ export function selectionBar(view: View): HTMLElement {
   back.title = "Back (Alt+Left)";
   forward.title = "Forward (Alt+Right)";
   const target = chip(view, "target", () => store.select({ target: null }));
-  const versus = h("span", { class: "dre-about" }, "vs");
+  const versus = h("span.about", "vs");
   const other = chip(view, "other", () => store.select({ other: null }));
   const clade = chip(view, "clade", () => store.select({ clade: null }));
-  const bar = h("span", { class: "dre-rule" });
+  const bar = h("span.rule");
   const channel = chip(view, "channel", () => store.select({ channel: null }));
   const pair = chip(view, "pair", () => store.select({ pair: null }));
   const restart = chip(view, "restart", () => store.select({ restart: null }));
-  const hint = h("span", { class: "dre-about dre-hint" }, "Shift-click a second class to compare");
-  const clear = h("button", { type: "button", class: "dre-link" }, "Clear");
-  const key = h("kbd", {}, "Esc");
-  const python = h("button", { type: "button", class: "dre-python", title: "The same from Python: click copies" });
-  const said = h("span", { class: "dre-said", role: "status" });
-  const chips = h("span", { class: "dre-chips" }, target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, hint, clear, key);
+  const hint = h("span.about.hint", "Shift-click a second class to compare");
+  const clear = h("button.link", { type: "button" }, "Clear");
+  const key = h("kbd", "Esc");
+  const python = h("button.python", { type: "button", title: "The same from Python: click copies" });
+  const said = h("span.said", { role: "status" });
+  const chips = h("span.chips", target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, hint, clear, key);
   const node = h(
-    "section",
-    { class: "dre-selection", "data-panel": "selection", "aria-label": "Selection" },
-    h("span", { class: "dre-steps" }, back, forward),
+    "section.selection",
+    { "data-panel": "selection", "aria-label": "Selection" },
+    h("span.steps", back, forward),
     chips,
     said,
     python,
@@ -94,7 +94,13 @@ export function selectionBar(view: View): HTMLElement {
       event.preventDefault();
       if (event.key === "ArrowLeft") store.back();
       else store.forward();
-    } else if (event.key === "Escape" && !event.defaultPrevented && store.clearInnermost()) event.preventDefault();
+    }
+  });
+  view.keys(view.root, (key) => {
+    if (key !== "Escape") return;
+    if (view.pairFrom.value === null) return store.clearInnermost();
+    view.pairFrom.value = null;
+    return true;
   });
 
   view.effect(() => {

@@ -1,0 +1,107 @@
+/** Pair detail: the logic of two channels in words, their truth tables in logits, and the restarts in their plane. */
+
+import { attr, h, show, text } from "../dom";
+import { abs, digitsAt, finite, fixed, max, signed } from "../draw/numbers";
+import type { Meta, Pair } from "../protocol";
+import type { View } from "../view";
+import { logo } from "./importance_row";
+import { panel } from "./panel";
+import { plane } from "./pair_plane";
+import { truthTable } from "./truth_table";
+
+export function pair(view: View): HTMLElement {
+  const { store } = view;
+  const parts = panel("pair", "No pair selected");
+  const [name, words] = [parts.head.children[0], parts.head.children[1]];
+  const channels = [0, 1].map(() => {
+    const [k, mark, motif, match] = [h("b"), h("span"), h("bdi.cut"), h("span.about.cut")];
+    return { node: h("div.pair-channel", k, mark, h("span", motif, match)), k, mark, motif, match };
+  });
+  const facts = h("div.facts");
+  const tables = h("div.tables");
+  const scatter = plane(view);
+  const about = h("div.pair-about", ...channels.map((c) => c.node), facts);
+  const content = h("div.pair-content", about, tables, scatter.node);
+  const empty = h("p.empty");
+  parts.body.append(content, empty);
+  let drawnFor: unknown[] = [];
+
+  view.effect(() => {
+    const chosen = store.selection.value.pair;
+    const frame = store.frame.value;
+    const meta = store.meta.value;
+    const waiting = view.pairFrom.value;
+    const ready = chosen !== null && frame !== null && meta !== null && frame.ofiv.length > 0;
+    show(content, ready);
+    show(empty, !ready);
+    if (!ready) {
+      text(name, "No pair selected");
+      parts.about("");
+      parts.state("");
+      empty.replaceChildren(...(typeof waiting === "number" ? [`Channel ${waiting} and \u2026 : choose the second channel.`] : ["Choose a cell, or two channels with ", h("kbd", "P")]));
+      return;
+    }
+    const read = store.pair.value;
+    const known = read && read.target === store.target.value && [...read.pair].sort().join() === [...chosen].sort().join() ? read : null;
+    const [i, j] = known?.pair ?? chosen;
+    text(name, `${i} \u00d7 ${j}`);
+    attr(words, { class: known ? "dre-conclusion" : "dre-about" });
+    parts.about(known ? known.words || known.logic : "");
+    parts.state(known ? `${known.agree[0]} of ${known.agree[1]} restarts agree` : "");
+    scatter.draw(frame, [i, j], known?.others ?? null);
+    const now = [known, meta, i, j, view.theme.value];
+    if (now.every((v, n) => v === drawnFor[n])) return;
+    drawnFor = now;
+    [i, j].forEach((k, n) => described(channels[n], meta, k));
+    facts.replaceChildren(...(known ? factsOf(known) : [h("p.about", frame.state === "running" ? "The truth table comes when the pair has been read." : "This pair has not been read.")]));
+    tables.replaceChildren(...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
+  });
+
+  view.keys(view.root, (key, { target }) => {
+    if (key.toLowerCase() !== "p" || target instanceof HTMLInputElement) return;
+    const { channel } = store.selection.value;
+    view.pairFrom.value = channel ?? "ask";
+    if (store.selection.value.pair) store.select({ pair: null });
+    view.root.querySelector<HTMLElement>(".dre-rows")?.focus();
+    return true;
+  });
+  // With `P` pressed, the next other channel that is chosen anywhere makes the pair.
+  view.effect(() => {
+    const first = view.pairFrom.value;
+    const { channel } = store.selection.value;
+    if (first === "ask" && channel !== null) view.pairFrom.value = channel;
+  });
+  return parts.node;
+}
+
+function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement; match: HTMLElement }, meta: Meta, k: number): void {
+  const match = meta.motifs?.[k];
+  text(part.k, String(k));
+  part.mark.replaceChildren(...(meta.logos ? [logo(meta, k, { width: 72, height: 17 })] : []));
+  text(part.motif, meta.motifs ? (match?.name ?? "no match") : "");
+  text(part.match, match ? `match p ${match.p.toExponential(0).replace("e-", "e\u2212")}` : "");
+}
+
+/** What the numbers say, one line a table where there are several. */
+function factsOf(read: Pair): HTMLElement[] {
+  const lines: HTMLElement[] = [];
+  if (read.words && read.logic && read.words !== read.logic) lines.push(h("p.about", read.logic));
+  const grouped = read.groups.some((g) => g.length > 1);
+  if (grouped) lines.push(h("p.about", `groups ${read.groups.map((g) => g.join(" + ")).join(" and ")}`));
+  if (read.tables.length === 1) {
+    const c = read.corners;
+    const digits = digitsAt(max(...Array.from(c, abs)));
+    lines.push(h("p", "sum of parts ", h("b", fixed(c[1] + c[2] - c[0], digits)), ", together ", h("b", fixed(c[3], digits))));
+    lines.push(nonlinearity(read, 0));
+  }
+  if (read.confidence !== null && finite(read.confidence)) lines.push(h("p.about", `confidence ${fixed(read.confidence, 2)}`));
+  return lines;
+}
+
+export function nonlinearity(read: Pair, b: number): HTMLElement {
+  const { nonlinearity: value, low, high } = read.tables[b];
+  if (value === null) return h("p");
+  const digits = digitsAt(abs(value));
+  const span = low === null || high === null ? "" : ` [${fixed(low, digits)}, ${fixed(high, digits)}]`;
+  return h("p", "non-linearity ", h("b", { class: value < 0 ? "dre-less" : "dre-more" }, signed(value, digits)), span);
+}
