@@ -208,10 +208,9 @@ def _behind(output, squashed: set) -> set:
 def suggest(calls: list[Call]) -> Call | None:
     """The layer the paper would choose.
 
-    The last map before the dense layers; where three convolutions or more follow each other, the input of the third: early
-    enough
-    that a channel is a motif-sized pattern, late enough that few non-linear layers follow. Pooled globally, that is a
-    vector.
+    The last map before the dense layers; where three convolutions or more follow each other, the input of the third:
+    early enough that a channel is a motif-sized pattern, late enough that few non-linear layers follow. Pooled
+    globally, that is a vector.
     """
     inner = [c for c in calls if not any(c.start < d.start and d.end < c.end for d in calls)]
     convolutions = [c for c in inner if c.convolution]

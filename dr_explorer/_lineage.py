@@ -165,7 +165,7 @@ def channel_axis(node: Node | None, ndim: int) -> int | None:
 
 
 def depths(output: Node | None) -> dict[Node, int]:
-    """For each node behind `output`, through how many convolutions in a row, wider than one position, the input went."""
+    """For each node behind `output`: how many convolutions in a row, wider than one position, lead to it."""
     depth: dict[Node, int] = {}
     for node in reversed(ancestry(output)):
         wide = is_kind(node, ("Convolution",)) and any(size > 1 for size in node._saved_weight.shape[2:])

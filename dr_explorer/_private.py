@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +45,7 @@ def named_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
                 yield prefix + name, child
                 yield from below(child, f"{prefix}{name}.")
 
-    yield from below(module, prefix)
+    yield from below(module, "")
 
 
 def unwrap(model: Any) -> Any:
@@ -96,6 +98,14 @@ def _list(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
+def _keras_knows(model: nn.Module):
+    """Keras copies by name: lend it the names of the classes somebody wrote."""
+    if not is_keras(model):
+        return contextlib.nullcontext()
+    own = {type(layer) for layer in (model, *(layer for _, layer in named_layers(model)))}
+    return sys.modules["keras"].saving.custom_object_scope({kind.__name__: kind for kind in own})
+
+
 def _copy(model: nn.Module) -> nn.Module:
     # Tensors that carry a graph (an activation somebody kept on the module) refuse to be deep-copied.
     memo: dict[int, Any] = {}
@@ -104,7 +114,8 @@ def _copy(model: nn.Module) -> nn.Module:
             if tensor.grad_fn is not None:
                 memo[id(tensor)] = tensor.detach().clone()
     try:
-        return copy.deepcopy(model, memo)
+        with _keras_knows(model):
+            return copy.deepcopy(model, memo)
     except Exception as error:
         raise TypeError(
             f"this {type(model).__name__} cannot be copied ({type(error).__name__}: {error}); networks are read from a "
