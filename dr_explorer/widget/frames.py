@@ -110,6 +110,15 @@ def sharing(ofiv: np.ndarray) -> np.ndarray:
     return np.asarray(similarity.sharing(ofiv, top=TOP_SHARED))
 
 
+def clade(ofiv: np.ndarray, targets: Sequence[int]) -> dict[str, np.ndarray]:
+    """What the classes of a clade have in common: how many favour a channel, and its mean importance in them."""
+    inside = ofiv[[t for t in targets if 0 <= t < len(ofiv)]]
+    known = inside[np.isfinite(inside).all(1)]
+    if len(known) == 0:
+        return {}
+    return {"clade_sharing": sharing(known), "clade_ofiv": known.mean(0)}
+
+
 def tree(run: Run, ofiv: np.ndarray, *, with_support: bool) -> Message | None:
     """The class tree from the finished trials, or None before every class has one."""
     if len(ofiv) < 2 or np.isnan(ofiv).all(1).any():

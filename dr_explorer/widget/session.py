@@ -386,6 +386,8 @@ class Session:
         other = self._selection["other"]
         if self._ofiv is not None and other is not None and 0 <= other < len(self._ofiv):
             arrays["other_ofiv"] = self._ofiv[other]
+        if self._ofiv is not None and self._selection["clade"]:
+            arrays |= frames.clade(self._ofiv, self._selection["clade"])
         counts = run.trials.counts()
         header = {
             "type": "frame",

@@ -220,6 +220,18 @@ def test_selecting_a_class_shows_that_class(page: Page, open_session) -> None:
     assert np.isfinite(frame.arrays["other_ofiv"]).all()
 
 
+def test_selecting_a_branch_shows_what_its_classes_share(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    session.at_rest.wait(20)
+    session.post("select", selection={"clade": [1, 3]})
+    frame = page.wait_for(lambda m: "clade_ofiv" in m.arrays)
+    run = session.post("call", function=lambda run: run).result(5)
+    np.testing.assert_allclose(frame.arrays["clade_ofiv"], frames.all_ofiv(run)[[1, 3]].mean(0), atol=1e-6)
+    assert frame.arrays["clade_sharing"].max() <= 2
+
+
 def test_an_error_in_the_middle_is_told_in_words_and_the_session_lives_on(
     page: Page, open_session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
