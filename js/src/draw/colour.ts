@@ -80,8 +80,17 @@ export const FEATURE_MAP: Curve = { exponent: 0.62, strength: 1 };
 export const PAIRS: Curve = { exponent: 0.55, strength: 1 };
 export const SIMILARITY: Curve = { exponent: 1.15, strength: 0.85 };
 
+const made = new Map<string, Ramp>(); // a handful a theme
+
 /** A diverging ramp through `middle` at zero. */
-export function ramp(negative: Rgb, middle: Rgb, positive: Rgb, { exponent, strength }: Curve): Ramp {
+export function ramp(negative: Rgb, middle: Rgb, positive: Rgb, curve: Curve): Ramp {
+  const key = [negative, middle, positive, curve.exponent, curve.strength].join();
+  let known = made.get(key);
+  if (!known) made.set(key, (known = makeRamp(negative, middle, positive, curve)));
+  return known;
+}
+
+function makeRamp(negative: Rgb, middle: Rgb, positive: Rgb, { exponent, strength }: Curve): Ramp {
   const colour = (x: number): Rgb =>
     mix(middle, x < 0 ? negative : positive, strength * min(1, abs(x)) ** exponent);
   const lut = new Uint32Array(256);

@@ -55,11 +55,13 @@ export function classRow(id: string): ClassRow {
   const more = h("span.more-classes");
   const node = h("div.class", { role: "treeitem", id }, svg, name, more, line);
   let shown = "";
+  let drawn = "";
   return {
     node,
     branch({ x, y, level, active, selected, words }) {
       node.style.transform = `translate(${x - BRANCH / 2}px, ${y - BRANCH / 2}px)`;
       node.style.height = `${BRANCH}px`;
+      drawn = "";
       for (const part of [svg, name, more, line]) show(part, false);
       attr(node, {
         "data-branch": true, "data-active": active, "data-mark": "none", "aria-selected": selected, "aria-level": level,
@@ -67,6 +69,9 @@ export function classRow(id: string): ClassRow {
       });
     },
     update(state) {
+      const key = Object.values(state).join("\n");
+      if (key === drawn) return; // most rows say the same from frame to frame
+      drawn = key;
       show(name, true);
       attr(node, { "data-branch": false, title: null });
       node.style.transform = `translateY(${state.top}px)`;

@@ -40,9 +40,13 @@ export function branches() {
   const doubtful = s("path.doubtful");
   const node = s("svg.branches", plain, clade, compared, chosen, wedges, sure, fair, doubtful);
 
+  let drawn: unknown[] = [];
   return {
     node,
     draw(grown: Grown, layout: Layout, width: number, choice: Choice): void {
+      const now = [grown, layout, width, choice];
+      if (now.every((v, i) => v === drawn[i])) return;
+      drawn = now;
       const at = abscissa(grown.root, width - 6);
       const x = (n: Node) => 3 + at(n);
       const members = new Set(choice.clade ?? []);

@@ -118,7 +118,7 @@ export function classes(view: View): HTMLElement {
     rows.style.setProperty("--heat", `${layout ? heatWidth + 8 : noTree && !small ? HEAT : 0}px`);
     for (const node of [tree.node, heat.node]) show(node, layout !== null);
     if (layout && grown.value && w > 0) {
-      tree.draw(grown.value, layout, treeWidth, choice.value);
+      tree.draw(grown.value, layout, treeWidth, choice.value); // does nothing when all four are as before
       heat.node.style.width = `${heatWidth}px`;
       heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns);
       keepPlace(layout, target);

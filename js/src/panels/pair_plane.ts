@@ -8,7 +8,7 @@ import type { View } from "../view";
 import { basinClass, basinMark } from "./panel";
 
 const SIDE = 100;
-const LEFT = 42;
+const LEFT = 50;
 const BOTTOM = 34;
 const DUST = 1.3; // px, radius of another class's dot
 
@@ -19,7 +19,7 @@ export function plane(view: View) {
   const marks = s("g.restarts");
   const names = s("g");
   const axes = s("g");
-  const yName = s("text.axis", { transform: `translate(10 ${SIDE / 2}) rotate(-90)`, "text-anchor": "middle" });
+  const yName = s("text.axis", { transform: `translate(4 ${SIDE / 2}) rotate(-90)`, "text-anchor": "middle" });
   const node = s("svg.plane", { width: LEFT + SIDE + 4, height: SIDE + BOTTOM + 6, role: "img" }, frameBox, zero, dust, marks, names, axes, yName);
   const setMarks = keyed<number, { node: SVGPathElement }>(marks, (t) => ({ node: s("path", { "data-restart": t }) }));
   const setNames = labels(names);

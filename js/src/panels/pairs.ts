@@ -45,12 +45,12 @@ export function pairs(view: View): HTMLElement {
 
   const draw = (): void => {
     const message = store.pairs.value;
-    const frame = store.frame.value;
     const w = width.value;
     const some = message !== null && message.target === store.target.value && message.channels.length > 1;
     show(svg, some);
     show(empty, !some);
     if (!some) {
+      const frame = store.frame.value; // read here only: the matrix itself does not change with every frame
       const finished = frame ? frame.status.reduce((n, v) => n + Number(v >= CONVERGED && v !== DIVERGED), 0) : 0;
       const going = frame?.state === "running";
       text(empty, going ? `Pairs come when restarts of this class have converged. ${finished} of ${frame.status.length} so far.` : frame?.status.length ? "The pairs of this class have not been computed." : "Pairs come with a run.");
