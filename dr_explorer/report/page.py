@@ -1,0 +1,166 @@
+"""What a page shows of a resolution, as arrays: computed once, small enough to travel in one file.
+
+C classes (targets), T restarts, K channels, B basins. Importances are rounded to 1/32767 of the class's largest number,
+far below their spread; convergence to 1/32 of a decade.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dr_explorer import importance, layout, similarity
+from dr_explorer.motifs import letter_heights, ppm_from_weights
+
+if TYPE_CHECKING:
+    from dr_explorer.resolution import Resolution
+
+INT16 = 32767
+GAP_STEPS = 32  # steps a decade of the convergence lines
+DECADES = 7  # told apart below a class's widest gap
+POINTS = 96  # of a convergence line: more than its panel has pixels to tell apart
+BASINS = 4  # basins with a mark of their own; those with fewer restarts are left out
+NO_SIMILARITY = 0  # the byte of a pair of classes without a similarity; 1 to 255 are -1 to 1
+MIDDLE = 128
+
+
+@dataclass
+class ClassReading:
+    """One class: everything its importance rows show, (K,) each, and the basins of its restarts (T,)."""
+
+    ofiv: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    spread: np.ndarray  # standard deviation over restarts, the square root of the inconsistency level
+    disagree: np.ndarray
+    basin: np.ndarray
+    basin_means: np.ndarray  # (B, K) mean FIV of each basin; B = 0 where all restarts ended in one
+
+
+def read_class(resolution: Resolution, c: int, combine: str = "weighted", level: float = 0.95) -> ClassReading:
+    """The numbers of one class."""
+    fiv, score, objective = (resolution.dataset[name].values[c] for name in ("fiv", "score", "objective"))
+    low, high = importance.interval(fiv, score, combine, level, objective=objective)
+    labels = importance.basins(fiv, objective)
+    found = np.bincount(labels[labels >= 0], minlength=1)
+    means = [fiv[labels == b].mean(axis=0) for b in range(min(len(found), BASINS))] if len(found) > 1 else []
+    return ClassReading(
+        ofiv=importance.ofiv(fiv, score, objective, combine=combine),
+        low=low,
+        high=high,
+        spread=np.sqrt(importance.inconsistency(fiv, score)),
+        disagree=importance.inconsistent(fiv, score),
+        basin=labels,
+        basin_means=np.reshape(means, (-1, fiv.shape[-1])),
+    )
+
+
+@dataclass
+class Tree:
+    """The classes by what they share: similarity (C, C), linkage, leaf order, support of the branches (C - 1,)."""
+
+    similarity: np.ndarray
+    branches: np.ndarray
+    order: np.ndarray
+    support: np.ndarray
+
+    @property
+    def place(self) -> np.ndarray:
+        """(C,) where each class stands in the order."""
+        return np.argsort(self.order)
+
+
+def read_tree(resolution: Resolution, metric: str, combine: str = "weighted", n_boot: int = 0) -> Tree:
+    """Similarity, tree and, with `n_boot` resamplings, the support of its branches (NaN without)."""
+    similar = resolution.similarity(metric, combine).values
+    branches = similarity.linkage(similar)
+    support = np.full(len(branches), np.nan)
+    if n_boot and len(branches):
+        fiv, score = resolution.dataset.fiv.values, resolution.dataset.score.values
+        support = similarity.support(fiv, score, branches, n_boot, metric=metric, combine=combine)
+    order = similarity.leaf_order(branches) if len(branches) else np.zeros(1, int)
+    return Tree(similar, branches, order, support)
+
+
+def similarity_bytes(values: np.ndarray) -> np.ndarray:
+    """Similarities as bytes: 1 to 255 for -1 to 1, 0 where there is none."""
+    filled = np.nan_to_num(values)
+    return np.where(np.isfinite(values), np.rint(MIDDLE + (MIDDLE - 1) * filled), NO_SIMILARITY).astype(np.uint8)
+
+
+def logo_heights(resolution: Resolution) -> np.ndarray | None:
+    """(K, 4, width) letter heights in bits of the channels' own filters, where the channels are the first layer's."""
+    if "first_layer" not in resolution.dataset:
+        return None
+    return letter_heights(ppm_from_weights(resolution.dataset.first_layer.values)).astype(np.float32)
+
+
+def pack(resolution: Resolution, classes: list[ClassReading], tree: Tree) -> dict[str, Any]:
+    """Everything the page's own code reads, as lists of names and small arrays."""
+    data = resolution.dataset
+    stacked = {name: np.stack([getattr(one, name) for one in classes]) for name in ("ofiv", "low", "high", "spread")}
+    disagree = np.stack([one.disagree for one in classes])
+    sizes = [np.nan_to_num(np.abs(values), posinf=0).max(axis=1) for values in stacked.values()]
+    scale = np.maximum(np.max(sizes, axis=0), np.finfo(np.float32).tiny) / INT16
+    packed = {name: _int16(values, scale) for name, values in stacked.items()}
+    # A negative standard deviation says that the restarts disagree; so the flag costs nothing. (-1 stands for -0.)
+    packed["spread"] = np.where(disagree, -np.maximum(packed["spread"], 1), packed["spread"]).astype(np.int16)
+    means = [_int16(one.basin_means, np.full(len(one.basin_means), s)) for one, s in zip(classes, scale, strict=True)]
+    steps, gap, gap_low = convergence_bytes(data)
+    return {
+        **packed,
+        "names": [layout.plain(name) for name in resolution.targets],
+        "channels": [layout.plain(name) for name in data.channel.values],
+        "scale": scale.astype(np.float32),
+        "basin_means": np.concatenate(means) if means else np.zeros((0, data.sizes["channel"]), np.int16),
+        "basin_start": np.cumsum([0, *map(len, means)]).astype(np.int32),
+        "basin": np.stack([one.basin for one in classes]).astype(np.int8),
+        "sharing": resolution.sharing().values.astype(np.int32),
+        "place": tree.place.astype(np.int32),
+        "order": tree.order.astype(np.int32),
+        "parent": layout.parents(tree.branches).astype(np.int32),
+        "steps": steps.astype(np.int32),
+        "gap": gap,
+        "gap_low": gap_low.astype(np.float32),
+        "score": data.score.values.astype(np.float32),
+        "objective": data.objective.values.astype(np.float32),
+        "status": data.status.values.astype(np.uint8),
+        "taken": data.steps.values.astype(np.int32) if "steps" in data else np.zeros(data.score.shape, np.int32),
+        "logo": logo_heights(resolution),
+    }
+
+
+def _int16(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Rows in units of their scale; NaN as the smallest number there is."""
+    scaled = np.rint(np.clip(np.nan_to_num(values) / scale[:, None], -INT16, INT16))
+    return np.where(np.isfinite(values), scaled, -INT16 - 1).astype(np.int16)
+
+
+def convergence(resolution: Resolution, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """The steps (P,) of a class's convergence lines and how far below the best each restart is (T, P); NaN: none."""
+    data = resolution.dataset
+    if "trace_objective" not in data:
+        return np.zeros(1), np.full((data.sizes["restart"], 1), np.nan)
+    return data.trace_step.values, layout.gaps(data.trace_objective.values[c])
+
+
+def convergence_bytes(data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Convergence lines with at most `POINTS` points: steps (P,), gaps (C, T, P) as bytes, and their zero (C,).
+
+    A byte b is the gap ``10**(zero + (b - 1) / GAP_STEPS)``; 0 is no point.
+    """
+    if "trace_objective" not in data:
+        shape = (data.sizes["target"], data.sizes["restart"], 1)
+        return np.zeros(1), np.zeros(shape, np.uint8), np.zeros(shape[0])
+    trace = data.trace_objective.values
+    used = np.flatnonzero(np.isfinite(trace).any(axis=(0, 1)))
+    used = used if used.size else np.arange(1)
+    kept = used[np.unique(np.linspace(0, len(used) - 1, POINTS).astype(int))]
+    decades = np.log10(layout.gaps(trace)[..., kept])
+    finite = np.isfinite(decades)
+    top = np.where(finite, decades, -np.inf).max(axis=(1, 2))
+    zero = np.where(np.isfinite(top), top, 0.0) - DECADES
+    level = 1 + np.clip(np.rint((np.nan_to_num(decades) - zero[:, None, None]) * GAP_STEPS), 0, 254)
+    return data.trace_step.values[kept], np.where(finite, level, 0).astype(np.uint8), zero
