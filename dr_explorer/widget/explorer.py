@@ -20,9 +20,10 @@ from dr_explorer.ascent import Ascent
 from dr_explorer.resolution import Resolution, checked_names, position_of, resolve, target_columns
 from dr_explorer.tail import Tail, list_layers
 from dr_explorer.widget import frames
+from dr_explorer.widget.picture import NO_SELECTION
 from dr_explorer.widget.protocol import COMMANDS, Message, pack
 from dr_explorer.widget.recorded import Recorded
-from dr_explorer.widget.session import NO_SELECTION, Plan, Session
+from dr_explorer.widget.session import Plan, Session
 
 STATIC = Path(__file__).parent / "static"
 #: Arguments of `resolve` that belong to the cut rather than to the ascent, or that make no sense in a view.
@@ -156,8 +157,8 @@ class Explorer(anywidget.AnyWidget):
         self._session = Session(plan, deliver, finished=finished, run=run)
         self._main = _running_loop()
         super().__init__(selection=dict(NO_SELECTION))
-        # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell opened
-        # it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
+        # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell
+        # opened it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
         vars(self.comm).pop("_reply_subshell_id", None)
         self.on_msg(_received)
         self.observe(_selection_changed, "selection")

@@ -25,6 +25,9 @@ class Run(Protocol):
     trials: Trials
     n_steps: int
     finished: bool
+    l2: float
+    step_size: float
+    rule_name: str
 
     def live_fiv(self, target: int) -> np.ndarray: ...
     def map_of(self, target: int, restart: int) -> np.ndarray | None: ...
@@ -44,7 +47,7 @@ def summary(run: Run) -> dict[str, np.ndarray]:
     }
 
 
-def trials(run: Run, target: int) -> dict[str, np.ndarray]:
+def detail(run: Run, target: int) -> dict[str, np.ndarray]:
     """Where every restart of one class stands, and its line so far."""
     objective = run.trials.traces.objective[target]
     drawn = np.isfinite(objective)
@@ -63,11 +66,12 @@ def trials(run: Run, target: int) -> dict[str, np.ndarray]:
     }
 
 
-def readings(run: Run, target: int) -> dict[str, np.ndarray]:
+def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str, np.ndarray]:
     """The importance of every channel for one class, with its spread over the restarts there are so far."""
+    options = {} if resamplings is None else {"n_boot": resamplings}
     fiv, score, objective = run.live_fiv(target), run.trials.score[target], run.trials.objective[target]
     fiv = np.where((run.trials.status[target] == DIVERGED)[:, None], np.nan, fiv)
-    low, high = importance.interval(fiv, score)
+    low, high = importance.interval(fiv, score, **options)
     return {
         "fiv": fiv,
         "basin": importance.basins(fiv, objective) + 1,
@@ -119,25 +123,29 @@ def clade(ofiv: np.ndarray, targets: Sequence[int]) -> dict[str, np.ndarray]:
     return {"clade_sharing": sharing(known), "clade_ofiv": known.mean(0)}
 
 
-def tree(run: Run, ofiv: np.ndarray, *, with_support: bool) -> Message | None:
-    """The class tree from the finished trials, or None before every class has one."""
+def tree(ofiv: np.ndarray) -> Message | None:
+    """The class tree, its branches' support still unknown; None before every class has a finished trial."""
     if len(ofiv) < 2 or np.isnan(ofiv).all(1).any():
         return None
     similar = similarity.similarity(ofiv)
     linkage = similarity.linkage(similar)
-    support = np.full(len(linkage), np.nan)
-    if with_support and run.trials.status.shape[1] > 1:
-        fiv = np.where((run.trials.status >= CONVERGED)[..., None], run.trials.fiv, np.nan)
-        support = similarity.support(fiv, run.trials.score, linkage)
     return Message(
         {"type": "tree", "metric": "Pearson's r of the favoured features"},
         {
             "linkage": linkage,
             "order": similarity.leaf_order(linkage),
-            "support": support,
+            "support": np.full(len(linkage), np.nan),
             "similarity": np.nan_to_num(np.rint(similar * 127) + 128, nan=0),
         },
     )
+
+
+def support(run: Run, linkage: np.ndarray) -> np.ndarray:
+    """How sure each branch of the tree is, from the trials that have finished; NaN with one restart."""
+    if run.trials.n_restarts < 2:
+        return np.full(len(linkage), np.nan)
+    fiv = np.where(run.trials.ended[..., None], run.trials.fiv, np.nan)
+    return similarity.support(fiv, run.trials.score, linkage)
 
 
 def meta(

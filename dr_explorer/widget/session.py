@@ -19,17 +19,12 @@ from typing import Any
 import numpy as np
 
 from dr_explorer.ascent import Ascent
-from dr_explorer.trials import CONVERGED
 from dr_explorer.widget import frames
 from dr_explorer.widget.credit import Credit
+from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
 
 BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
-VIEW_SHARE = 0.04  # of the time, at most, goes into making and sending what is looked at
-TREE_SECONDS = 1.0  # between two trees while a run lasts
-NO_SELECTION: dict[str, Any] = {
-    "target": None, "other": None, "channel": None, "pair": None, "clade": None, "restart": None,
-}  # fmt: skip
 
 
 @dataclass
@@ -75,20 +70,14 @@ class Session:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._run: Any = run
+        self._picture = None if run is None else Picture(run)
         self._selection = dict(NO_SELECTION)
         self._seq = 0
         self._fresh = False  # something has changed that no page has seen
-        self._outbox: list[Message] = []  # replies and errors, sent before frames
+        self._outbox: list[Message] = []  # replies, sent before frames
         self._meta: Message | None = None
         self._meta_due = False
-        self._tree: Message | None = None
-        self._tree_due = False
-        self._frames = _Budget(0.0, VIEW_SHARE / 2)
-        self._readings = _Budget(0.05, VIEW_SHARE / 4)
-        self._overview = _Budget(TREE_SECONDS, VIEW_SHARE / 4)
-        self._cached_target: tuple[int, int] | None = None
-        self._detail: dict[str, np.ndarray] = {}
-        self._ofiv: np.ndarray | None = None
+        self._frames = Budget(0.0, VIEW_SHARE / 2)
         self._burst = 1
         self._started = self._elapsed = 0.0
         self._rate = 0.0
@@ -181,12 +170,31 @@ class Session:
         assert state in STATES
         if self.state == "running":
             self._elapsed += time.monotonic() - self._started
-        self.state = state
-        self._fresh = self._tree_due = True
-        self._readings.spend_anyway()
-        self._overview.spend_anyway()
+        self.state, self._fresh = state, True
+        if self._picture is not None:
+            self._picture.renew()
+            self._picture.look_over()
+            self._count_support()
         self._finished()
         self.at_rest.set()
+
+    def _count_support(self) -> None:
+        """Resample the class tree beside the thread: with a thousand classes it takes seconds."""
+        picture, number = self._picture, self.run_number
+        if picture is None or picture.tree is None:
+            return
+        linkage = picture.tree.arrays["linkage"]
+
+        def count() -> None:
+            support = frames.support(picture.run, linkage)
+            self._commands.put(("supported", {"number": number, "linkage": linkage, "support": support}, None))
+
+        threading.Thread(target=count, name="dr_explorer support", daemon=True).start()
+
+    def _do_supported(self, number: int, linkage: np.ndarray, support: np.ndarray) -> None:
+        if number == self.run_number and self._picture.tree.arrays["linkage"] is linkage:
+            self._picture.supported(support)
+            self._finished()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
@@ -196,7 +204,9 @@ class Session:
 
     def _do_hello(self) -> None:
         self._credit.hello(time.monotonic())
-        self._meta_due = self._tree_due = self._fresh = True
+        self._meta_due = self._fresh = True
+        if self._picture is not None and self._picture.tree is not None:
+            self._picture.tree_is_new = True
 
     def _do_ack(self, seq: int) -> None:
         self._credit.acknowledged(seq, time.monotonic())
@@ -213,8 +223,7 @@ class Session:
     def _take_up(self, run: Any) -> None:
         """Another run: what was known of the one before is gone."""
         self._run, self.error, self._rate, self._elapsed = run, None, 0.0, 0.0
-        self._meta = self._tree = self._ofiv = self._cached_target = None
-        self._overview.spend_anyway()
+        self._meta, self._picture = None, Picture(run)
         self.run_number += 1
         self._burst, self._meta_due = 1, True
         run.prioritise(self._selection["target"])
@@ -265,7 +274,7 @@ class Session:
 
     def _run_on(self) -> None:
         """After a change of plan: a run at rest goes on if there is something to do again."""
-        self._cached_target = None
+        self._picture.renew()
         if self.state in ("done", "stopped", "failed") and not self._run.finished:
             self.error = None
             self._resume()
@@ -290,16 +299,16 @@ class Session:
         """The messages that tell all there is to see, for the saved notebook."""
         if self._run is None:
             return []
-        self._readings.spend_anyway()
-        self._overview.spend_anyway()
-        self._look_over()
-        told = [self._described(), self._frame(), self._tree]
+        self._picture.renew()
+        self._picture.look_over()
+        told = [self._described(), self._frame(), self._picture.tree]
         return [self._stamped(message) for message in told if message is not None]
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
     def _has_news(self) -> bool:
-        return bool(self._outbox or self._fresh or self._meta_due or (self._tree_due and self._tree is not None))
+        new_tree = self._picture is not None and self._picture.tree_is_new
+        return bool(self._outbox or self._fresh or self._meta_due or new_tree)
 
     def _publish(self) -> bool:
         """Send one message if something is new and the pages can take it; False when nobody is left."""
@@ -319,22 +328,16 @@ class Session:
     def _next_message(self) -> Message | None:
         if self._outbox:
             return self._outbox.pop(0)
-        if self._run is None:
-            self._fresh = False
-            if self._meta_due:
-                self._meta_due = False
-                return Message({"type": "frame", **self._heading()})
-            return None
+        if self._picture is None:
+            self._fresh = self._meta_due = False
+            return Message({"type": "frame", **self._heading()})
         if self._meta_due:
             self._meta_due, self._fresh = False, True
             return self._described()
-        self._look_over()
-        if self._tree_due and self._tree is not None and not (self._fresh and self.state == "running"):
-            self._tree_due = False
-            return self._tree
-        if self._tree_due and self._tree is not None and self._seq % 2:  # while it runs, in turn with the frames
-            self._tree_due = False
-            return self._tree
+        self._picture.look_over()
+        if self._picture.tree_is_new and (not self._fresh or self._seq % 2):  # in turn with the frames
+            self._picture.tree_is_new = False
+            return self._picture.tree
         self._fresh = False
         return self._frame()
 
@@ -347,20 +350,6 @@ class Session:
         self._seq += 1
         return Message({"run": self.run_number, "seq": self._seq, **message.header}, message.arrays)
 
-    def _look_over(self) -> None:
-        """Renew, within the budget, what is read from all classes together: shared channels and the tree."""
-        if not self._overview.due():
-            return
-        with self._overview:
-            self._ofiv = frames.all_ofiv(self._run)
-            tree = frames.tree(self._run, self._ofiv, with_support=self.state != "running")
-        if tree is not None:
-            self._tree, self._tree_due = tree, True
-
-    def _target(self) -> int:
-        chosen = self._selection["target"]
-        return int(chosen) if chosen is not None and 0 <= chosen < len(self._run.trials.status) else 0
-
     def _heading(self) -> dict[str, Any]:
         running = time.monotonic() - self._started if self.state == "running" else 0.0
         return {
@@ -371,67 +360,13 @@ class Session:
         }
 
     def _frame(self) -> Message:
-        run, target = self._run, self._target()
-        key = (id(run), target)
-        if self._cached_target != key or self._readings.due():
-            with self._readings:
-                self._detail = frames.readings(run, target)
-            self._cached_target = key
-        restart, scale, shown = frames.shown_map(run, target, self._selection["restart"])
-        arrays = {**frames.summary(run), **frames.trials(run, target), **self._detail}
-        n_channels = arrays["ofiv"].shape[-1]
-        arrays["sharing"] = np.zeros(n_channels) if self._ofiv is None else frames.sharing(self._ofiv)
-        if shown is not None:
-            arrays["map"] = shown
-        other = self._selection["other"]
-        if self._ofiv is not None and other is not None and 0 <= other < len(self._ofiv):
-            arrays["other_ofiv"] = self._ofiv[other]
-        if self._ofiv is not None and self._selection["clade"]:
-            arrays |= frames.clade(self._ofiv, self._selection["clade"])
-        counts = run.trials.counts()
-        header = {
-            "type": "frame",
-            **self._heading(),
-            "step": int(run.n_steps),
-            "l2": float(run.l2),
-            "step_size": float(run.step_size),
-            "n_restarts": int(run.trials.status.shape[1]),
-            "rule": run.rule_name,
-            "target": target,
-            "other": None if other is None else int(other),
-            "restart": restart,
-            "map_scale": scale,
-            "counts": counts,
-            "eta": self._time_left(arrays["class_progress"]),
-        }
-        return Message(header, arrays)
+        heading = {**self._heading(), "eta": self._time_left()}
+        return self._picture.frame(self._selection, heading, moving=self.state == "running")
 
-    def _time_left(self, progress: np.ndarray) -> float | None:
+    def _time_left(self) -> float | None:
         """Seconds to go, from the share of the way that is done; None before there is anything to go by."""
-        share = float(progress.mean())
-        if self.state != "running" or share <= 0.02 or not (self._run.trials.status >= CONVERGED).any():
+        if self.state != "running" or not self._run.trials.ended.any():
             return None
+        share = float(frames.summary(self._run)["class_progress"].mean())
         running = self._elapsed + time.monotonic() - self._started
         return running * (1 - share) / share
-
-
-class _Budget:
-    """Lets a thing be done again only when it takes no more than its share of the time."""
-
-    def __init__(self, least: float, share: float) -> None:
-        self._least, self._share = least, share  # s between two at the fastest; share of the time
-        self._next = float("-inf")
-        self._began = 0.0
-
-    def due(self) -> bool:
-        return time.monotonic() >= self._next
-
-    def spend_anyway(self) -> None:
-        self._next = float("-inf")
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        now = time.monotonic()
-        self._next = now + max(self._least, (now - self._began) / self._share)
