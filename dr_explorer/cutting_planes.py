@@ -13,8 +13,8 @@ With ``e_i >= 0`` the height of cut ``i`` above ``S`` at the centre, raised, and
 
 is the rise of the objective that the model predicts for the whole way to ``y`` (the dual of the model's maximum).
 
-**Optimality measure**: a trial has converged when the gain predicted for its next step is below `GAP` of ``l2 |h|^2``,
-or below what the rounding of ``S`` can show. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
+**Optimality measure**: a trial has converged when the gain predicted for its next step is at most `GAP` of
+``l2 |h|^2``. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
 objective above the empty map, so the measure is blind to the units and to the offset of ``S``. Where the tail is
 linear the first cut is the truth: the second evaluation shows it, the third is the optimum.
 
@@ -35,15 +35,14 @@ GAP = 3e-5  # of l2 |h|^2: a move of half a per cent of the map's size is not wo
 FIRST_STEP = 0.2  # of the way to the model's best point: one cut alone is trusted only so far
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 ENOUGH = 0.1  # of the promised gain: keep the point
-ROUNDING = 4  # units in the last place of a score that a gain must exceed to be seen
-TWINS = 1e-6  # of |g|^2: gradients this near, squared, are one; float32 products tell no finer
 UNUSED = 1e30  # the height of a cut that is not there
 
 
 class CuttingPlanes(Rule):
     """Cutting planes with a locality shift; see the module's text.
 
-    ``score`` and ``objective`` of a state belong to its centre ``h``, the answer.
+    ``score`` and ``objective`` of a state belong to its centre ``h``, the answer. A slot that is done goes on standing
+    at the point it evaluated last, and evaluating it again changes nothing.
     """
 
     name = "fast"
@@ -56,100 +55,82 @@ class CuttingPlanes(Rule):
         index = torch.zeros_like(state["steps"])
         return state | {
             "h": maps.clone(),
-            "objective": torch.full_like(state["objective"], -torch.inf),
             "cuts": maps.new_zeros(n, CUTS, size),  # g_i
             "points": maps.new_zeros(n, CUTS, size),  # H_i
             "norms": maps.new_zeros(n, CUTS),  # |H_i|^2
             "heights": maps.new_full((n, CUTS), UNUSED, dtype=exact),  # of the cuts at the origin, S_i - g_i . H_i
-            "gram": maps.new_zeros(n, CUTS, CUTS, dtype=exact),  # g_i . g_j
             "weights": maps.new_zeros(n, CUTS, dtype=exact),  # a
             "centre": index,  # the slot of the cut taken at h
             "slot": index.clone(),  # where the next cut goes
             "step": maps.new_full((n,), FIRST_STEP / GROW),  # share of the way to y
-            "promise": maps.new_zeros(n, dtype=exact),  # the gain predicted for x
+            "enough": maps.new_full((n,), -torch.inf),  # the objective at which x becomes the centre
         }
 
     def update(self, state: State, score: Tensor, grad: Tensor) -> None:
-        live, x = ~state["done"], state["x"]
+        x, cuts, slot = state["x"], state["cuts"], state["slot"].unsqueeze(1)
+        n, m, size = cuts.shape
+        live = ~state["done"]
         state["steps"] += live
         norm = x.square().sum(1)
         objective = score.sub(norm, alpha=self.l2)
-        rise = objective - state["objective"]
-        # Comparisons with NaN are false, and an infinite objective is no gain.
-        keep = live & (rise >= ENOUGH * state["promise"]) & torch.isfinite(objective)
+        keep = live & (objective >= state["enough"])  # false for NaN
         state["objective"] = torch.where(keep, objective, state["objective"])
         state["score"] = torch.where(keep, score, state["score"])
+        state["centre"] = torch.where(keep, state["slot"], state["centre"])
         state["h"] = torch.where(keep.unsqueeze(1), x, state["h"])
         state["step"] = torch.where(keep, GROW * state["step"], SHRINK * state["step"]).clamp_(max=1.0)
-        self._add_cut(state, score, grad, norm, keep)
-        self._aim(state, live, torch.isfinite(objective))
 
-    def _add_cut(self, state: State, score: Tensor, grad: Tensor, norm: Tensor, keep: Tensor) -> None:
-        """The cut at ``x`` takes the place of its twin, if it has one, else that of the most idle cut.
-
-        In a slot that is done, ``x`` and its place stay what they were: writing the same cut again changes nothing.
-        """
-        cuts, gram, x = state["cuts"], state["gram"], state["x"]
-        n, m, size = cuts.shape
-        square = grad.square().sum(1, keepdim=True)
-        products = torch.bmm(cuts, grad.unsqueeze(2)).squeeze(2)
-        # Of cuts with one gradient, one linear region, one is enough, and the latest lies nearest the centre.
-        apart = gram.diagonal(dim1=1, dim2=2) + square.sub(products, alpha=2)
-        nearest, twin = apart.min(1, keepdim=True)
-        slot = torch.where(nearest <= TWINS * square, twin, state["slot"].unsqueeze(1))
-        state["centre"] = torch.where(keep, slot.squeeze(1), state["centre"])
-
-        row = torch.arange(0, n * m, m, device=x.device) + slot.squeeze(1)
+        row = torch.arange(0, n * m, m, device=x.device) + state["slot"]
         cuts.view(n * m, size).index_copy_(0, row, grad)
         state["points"].view(n * m, size).index_copy_(0, row, x)
         state["norms"].scatter_(1, slot, norm.unsqueeze(1))
-        height = (score - (grad * x).sum(1)).to(gram.dtype)
+        height = (score - (grad * x).sum(1)).to(state["heights"].dtype)
         state["heights"].scatter_(1, slot, height.unsqueeze(1))
-        products = products.scatter_(1, slot, square).to(gram.dtype)
-        gram.view(n * m, m).index_copy_(0, row, products)
-        gram.scatter_(2, slot.unsqueeze(1).expand(n, m, 1), products.unsqueeze(2))
-        state["weights"].scatter_(1, slot, 1.0)
+        self._aim(state, score, live)
 
-    def _aim(self, state: State, live: Tensor, finite: Tensor) -> None:
+    def _aim(self, state: State, score: Tensor, live: Tensor) -> None:
         """The model's best point, and the next step towards it."""
-        h, score, gram, cuts = state["h"], state["score"], state["gram"], state["cuts"]
+        h, cuts = state["h"], state["cuts"]
+        row = h.unsqueeze(1)
         size = h.square().sum(1)
-        column = h.unsqueeze(2)
-        at_h = torch.bmm(cuts, column).squeeze(2)
-        away = torch.bmm(state["points"], column).squeeze(2).mul_(-2).add_(state["norms"]).add_(size.unsqueeze(1))
-        error = torch.maximum(state["heights"] + (at_h - score.unsqueeze(1)), self.l2 * away)
+        at_h = torch.bmm(row, cuts.mT).squeeze(1)
+        squares = (state["norms"] + size.unsqueeze(1)).unsqueeze(1)
+        away = torch.baddbmm(squares, row, state["points"].mT, alpha=-2).squeeze(1)  # |h - H_i|^2
+        error = torch.maximum(state["heights"] + (at_h - state["score"].unsqueeze(1)), self.l2 * away)
+        gram = torch.bmm(cuts, cuts.mT).to(error.dtype)
         weights = simplex_program(gram / (2 * self.l2), error - at_h, state["weights"] > 0)
-        mix = weights.to(cuts.dtype).unsqueeze(1)
-        towards = torch.baddbmm(h.unsqueeze(1), mix, cuts, beta=-1, alpha=1 / (2 * self.l2)).squeeze(1)
+        mix = weights.to(cuts.dtype) / (2 * self.l2)
+        # Two equal rows: for a single one torch falls back to a kernel that is five times slower on small maps.
+        towards = torch.bmm(torch.stack([mix, mix], 1), cuts)[:, 0] - h
         gain = (weights * error).sum(1) + self.l2 * towards.square().sum(1)
 
-        state["weights"], state["promise"] = weights, state["step"] * gain
-        rounding = ROUNDING * torch.finfo(score.dtype).eps
-        ends = state["promise"] <= torch.maximum(GAP * self.l2 * size, rounding * score.abs())
-        bad = live & ~(finite & torch.isfinite(gain))
-        over = live & (state["steps"] >= self.max_steps) & ~ends
+        promise = (state["step"] * gain).to(h.dtype)
+        ends = promise <= GAP * self.l2 * size
+        over = live & (state["steps"] >= self.max_steps)
+        bad = ~torch.isfinite(score + promise)
         state["diverged"] |= bad
-        state["exhausted"] |= over & ~bad
+        state["exhausted"] |= over & ~ends
         state["done"] |= ends | over | bad
-
         live = ~state["done"]
-        idle = torch.where(weights > 0, -weights, error).scatter_(1, state["centre"].unsqueeze(1), -2.0)
+        state["enough"] = torch.add(state["objective"], promise, alpha=ENOUGH)
+        state["x"] = torch.where(live.unsqueeze(1), torch.addcmul(h, state["step"].unsqueeze(1), towards), state["x"])
+
+        # The next cut takes the place of the one that is least in use and, of those not in use, highest above S.
+        idle = torch.sub(error, weights, alpha=UNUSED).scatter_(1, state["centre"].unsqueeze(1), -2 * UNUSED)
         state["slot"] = torch.where(live, idle.argmax(1), state["slot"])
-        target = torch.addcmul(h, state["step"].unsqueeze(1), towards)
-        state["x"] = torch.where(live.unsqueeze(1), target, state["x"])
+        state["weights"] = weights.scatter_(1, state["slot"].unsqueeze(1), 1.0)  # it takes part from the start
 
     def reweigh(self, state: State) -> None:
-        """Cuts are cuts of ``S`` and stay; the model's best point is another."""
-        awake = ~state["diverged"]
+        """Take up trials again after ``l2`` has changed: cuts are cuts of ``S`` and stay; the next point is another."""
         super().reweigh(state)
-        seen = state["steps"] > 0
-        size = state["h"].square().sum(1)
-        state["objective"] = torch.where(seen, state["score"] - self.l2 * size, state["objective"])
-        state["step"] = torch.where(seen, FIRST_STEP, state["step"])
-        fresh = {k: v.clone() for k, v in state.items()}
-        self._aim(fresh, awake & seen, seen)
-        for name, value in fresh.items():
-            mask = seen.view(-1, *[1] * (value.ndim - 1))
+        begun = (state["steps"] > 0) & ~state["diverged"]
+        aimed = dict(state)
+        aimed["objective"] = state["score"].sub(state["h"].square().sum(1), alpha=self.l2)
+        aimed["step"] = torch.full_like(state["step"], FIRST_STEP)
+        aimed["weights"], aimed["done"] = state["weights"].clone(), ~begun
+        self._aim(aimed, state["score"], begun)
+        for name, value in aimed.items():
+            mask = begun.view(-1, *[1] * (value.ndim - 1))
             state[name] = torch.where(mask, value, state[name])
 
 
@@ -166,16 +147,16 @@ def simplex_program(quadratic: Tensor, linear: Tensor, active: Tensor) -> Tensor
     that come out negative leave the set, those whose slack is negative enter it.
     """
     m = linear.shape[1]
-    own = quadratic.diagonal(dim1=1, dim2=2)
-    inside, outside = own * (1 + RIDGE) + TINY, OUT * (own + linear.abs() + TINY)
+    own = quadratic.diagonal(dim1=1, dim2=2) + TINY
+    inside, outside = own * (1 + RIDGE), OUT * (own + linear.abs())
     system = pad(quadratic, (0, 1, 0, 1), value=1.0)
     system[:, m, m] = 0.0
-    right = pad(-linear, (0, 1), value=1.0)
+    right = pad(-linear, (0, 1), value=1.0).unsqueeze(2)
     diagonal = system.diagonal(dim1=1, dim2=2)[:, :m]
     for i in range(PASSES):
         # An inactive weight comes out as its slack over -OUT: next to nothing, but its sign says who wants to enter.
         diagonal.copy_(torch.where(active, inside, outside))
-        weights = torch.linalg.solve_ex(system, right)[0][:, :m]
+        weights = torch.linalg.solve_ex(system.mT, right)[0][:, :m, 0]
         if i == PASSES - 1:
             break
         wanted = weights > 0
