@@ -134,37 +134,62 @@ class CuttingPlanes(Rule):
             state[name] = torch.where(mask, value, state[name])
 
 
-PASSES, TOGETHER = 4, 2  # over the set of active cuts; in the first, all that should enter or leave do so together
+TOGETHER, ALONE = 2, 2  # passes over the set of active cuts; see `simplex_program`
 RIDGE = 1e-6  # of each diagonal entry: more than the rounding of float32 products
 OUT = 1e12  # a diagonal entry that keeps a cut out, in units of the program's own
 TINY = 1e-30  # keeps programs of zero gradients regular
 
 
 def simplex_program(quadratic: Tensor, linear: Tensor, active: Tensor) -> Tensor:
-    """Minimise ``linear . a + a . quadratic . a / 2`` over ``a >= 0``, ``sum(a) = 1``, many small programs at once.
+    """Minimise ``linear . a + a . quadratic . a / 2`` over ``a >= 0``, ``sum(a) = 1``: many small programs at once.
 
-    Primal-dual active sets: with the set of active (non-zero) weights given, the optimum is a linear system; weights
-    that come out negative leave the set, those whose slack is negative enter it.
+    Primal-dual active sets. With the set of non-zero weights given, the optimum is the solution of a linear system;
+    weights that come out negative leave the set, those whose slack is negative enter it. Starting from a good set, two
+    exchanges of all such weights together settle most programs. The others might go round in circles that way, and
+    exchange one weight at a time, the worst first.
+
+    Parameters
+    ----------
+    quadratic : (n, m, m) positive semidefinite.
+    linear : (n, m).
+    active : (n, m) bool, the set to start from.
+
+    Returns
+    -------
+    (n, m) the weights; where the passes did not suffice, some others on the simplex.
     """
-    m = linear.shape[1]
     own = quadratic.diagonal(dim1=1, dim2=2) + TINY
     inside, outside = own * (1 + RIDGE), OUT * (own + linear.abs())
     system = pad(quadratic, (0, 1, 0, 1), value=1.0)
-    system[:, m, m] = 0.0
+    system[:, -1, -1] = 0.0
     right = pad(-linear, (0, 1), value=1.0).unsqueeze(2)
-    diagonal = system.diagonal(dim1=1, dim2=2)[:, :m]
-    for i in range(PASSES):
-        # An inactive weight comes out as its slack over -OUT: next to nothing, but its sign says who wants to enter.
-        diagonal.copy_(torch.where(active, inside, outside))
-        weights = torch.linalg.solve_ex(system.mT, right)[0][:, :m, 0]
-        if i == PASSES - 1:
-            break
-        wanted = weights > 0
-        if i >= TOGETHER:
-            # Exchanging all at once may go round in circles: one at a time, the worst first.
-            wrong = torch.where(active, -weights, OUT * weights).masked_fill_(wanted == active, -1.0)
-            worst = torch.zeros_like(active).scatter_(1, wrong.argmax(1, keepdim=True), True)
-            wanted = torch.where(worst, wanted, active)
-        active = wanted
-    weights = weights.clamp(min=0)
+    for _ in range(TOGETHER - 1):
+        active = _solve(system, right, inside, outside, active) > 0
+    weights = _solve(system, right, inside, outside, active)
+
+    wanted = weights > 0
+    # On the CPU a look at the values is free, and the rest few; a GPU would have to wait for it, and does them all.
+    rest = (wanted != active).any(1).nonzero().squeeze(1) if active.device.type == "cpu" else slice(None)
+    program, active = [t[rest] for t in (system, right, inside, outside)], wanted[rest]
+    for i in range(ALONE):
+        if i > 0:
+            wrong = torch.where(active, -found, OUT * found).masked_fill_((found > 0) == active, -1.0)
+            worst = torch.zeros_like(active).scatter_(
+                1, wrong.argmax(1, keepdim=True), wrong.amax(1, keepdim=True) >= 0
+            )
+            active = active ^ worst
+        found = _solve(*program, active)
+    weights[rest] = found
+    weights = weights.clamp_(min=0)
     return weights / weights.sum(1, keepdim=True)
+
+
+def _solve(system: Tensor, right: Tensor, inside: Tensor, outside: Tensor, active: Tensor) -> Tensor:
+    """The weights (n, m) of the program restricted to the active ones.
+
+    An inactive weight comes out as its slack over -OUT: next to nothing, but positive if it wants to enter.
+    """
+    m = active.shape[1]
+    system.diagonal(dim1=1, dim2=2)[:, :m] = torch.where(active, inside, outside)
+    # The system is symmetric; its transpose is laid out as the solver wants it.
+    return torch.linalg.solve_ex(system.mT, right)[0][:, :m, 0]
