@@ -259,7 +259,7 @@ def interval(
     return low, high
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _resamplings(n: int, n_boot: int, random_state: int) -> np.ndarray:
     """(n_boot, n) how many times each of n restarts is drawn in each resampling."""
     drawn = np.random.default_rng(random_state).integers(n, size=(n_boot, n)) + n * np.arange(n_boot)[:, None]

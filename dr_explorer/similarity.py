@@ -13,7 +13,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
 from dr_explorer import importance
-from dr_explorer.leaf_order import leaf_order, order_leaves
+from dr_explorer.class_tree import FARTHEST, clade_marks, cut, leaf_order, linkage, own_order, tied
 
 __all__ = [
     "METRICS",
@@ -36,20 +36,12 @@ METRICS = {
     "spearman": "Spearman's rank correlation of OFIVs",
 }
 
-#: The largest distance 1 - r there is: where classes without a similarity join the tree.
-FARTHEST = 2.0
-
 # Resamplings for the support: as many as compare this many pairs of classes in all, a second's work, within bounds.
 PAIRS = 5e7
 RESAMPLINGS = (50, 300)
 
-# Feature vectors are means of float32 numbers: a spread below its rounding, relative to their size, is none...
+# Feature vectors are means of float32 numbers: a spread below its rounding, relative to their size, is none.
 FLAT = float(np.finfo(np.float32).eps)
-# ...and distances are told apart to this many decimals, so that equal ones are equal however they were computed.
-DECIMALS = 9
-
-# A branch shorter than the rounding of distances is a tie, and no branch of its own.
-TIED = 10.0**-DECIMALS
 
 
 def similarity(ofiv: np.ndarray, metric: str = "pearson_positive") -> np.ndarray:
@@ -94,67 +86,6 @@ def _unit_vectors(ofiv: np.ndarray, metric: str) -> np.ndarray:
     return vectors
 
 
-def linkage(similar: np.ndarray) -> np.ndarray:
-    """Average-linkage tree of the classes on the distance 1 - similarity, leaves in optimal order.
-
-    Parameters
-    ----------
-    similar : (C, C) from `similarity`.
-
-    Returns
-    -------
-    (C - 1, 4) in scipy's form: left, right, height, size. `leaf_order` of it has the most alike neighbours the tree
-    allows. Classes without a similarity come last, each joined at height `FARTHEST`.
-
-    Notes
-    -----
-    The tree does not depend on the order of the classes: they are put in an order of their own, by their distances to
-    all others, before ties are broken.
-    """
-    similar = np.asarray(similar, dtype=np.float64)
-    if similar.ndim != 2 or similar.shape[0] != similar.shape[1] or len(similar) == 0:
-        raise ValueError(f"expected a similarity of shape (C, C) with at least one class, got {similar.shape}")
-    defined = np.isfinite(np.diagonal(similar))
-    classes = np.flatnonzero(defined)
-    between = similar[np.ix_(classes, classes)]
-    if not np.isfinite(between).all():
-        raise ValueError("similarity is NaN between classes that have one: give what similarity() returned")
-    distance = np.round(1 - between, DECIMALS)
-    own = _own_order(distance)
-    classes, distance = classes[own], np.ascontiguousarray(distance[np.ix_(own, own)])
-    tree = np.zeros((0, 4))
-    if len(classes) > 1:
-        tree = order_leaves(scipy_linkage(squareform(distance, checks=False), method="average"), distance)
-    return _with_undefined(tree, classes, np.flatnonzero(~defined))
-
-
-def _own_order(distance: np.ndarray) -> np.ndarray:
-    """An order of the classes that does not depend on the one they came in: by two sums of their distances.
-
-    Whole numbers, so that the sums are the same in any order (they may wrap around, always alike). Classes with the
-    same sums are as good as exchangeable.
-    """
-    steps = np.rint(distance / TIED).astype(np.int64)
-    return np.lexsort(((steps * steps).sum(axis=1), steps.sum(axis=1)))
-
-
-def _with_undefined(tree: np.ndarray, classes: np.ndarray, undefined: np.ndarray) -> np.ndarray:
-    """The tree of `classes` with its nodes renumbered for all classes, those without a similarity joined at the end."""
-    n, total = len(classes), len(classes) + len(undefined)
-    nodes = tree[:, :2].astype(int)
-    inner = nodes - n + total
-    joined = np.zeros((total - 1, 4))
-    joined[: len(tree), 2:] = tree[:, 2:]
-    joined[: len(tree), :2] = np.where(nodes < n, np.append(classes, 0)[np.minimum(nodes, n)], inner)
-    leaves = list(undefined)
-    top, size = (total + n - 2, n) if n > 1 else (classes[0] if n else leaves.pop(0), 1)
-    for row, leaf in enumerate(leaves, start=max(n - 1, 0)):
-        size += 1
-        joined[row] = top, leaf, FARTHEST, size
-        top = total + row
-    return joined
-
-
 def support(
     fiv: np.ndarray,
     score: np.ndarray,
@@ -163,6 +94,7 @@ def support(
     *,
     metric: str = "pearson_positive",
     combine: str = "weighted",
+    objective: np.ndarray | None = None,
     random_state: int = 0,
 ) -> np.ndarray:
     """Support of every branch of the class tree: in what share of resamplings its classes are one clade again.
@@ -176,7 +108,7 @@ def support(
     tree : (C - 1, 4) the tree to support, from `linkage`.
     n_boot : resamplings; by default 300, for more than 400 classes fewer: 200 for 500, 50 for 1,000 and more. The
         standard error of a support p is sqrt(p (1 - p) / n_boot): at most 0.03 for 300 and 0.07 for 50.
-    metric, combine : as the tree was made.
+    metric, combine, objective : as the tree was made; the scores stand in for objectives that are not given.
     random_state : the same number gives the same support.
 
     Returns
@@ -190,40 +122,25 @@ def support(
         raise ValueError(f"expected fiv (C, T, K) and its tree (C - 1, 4), got {fiv.shape} and {tree.shape}")
     if len(tree) == 0 or kept.sum(axis=1).max() < 2:
         return np.full(len(tree), np.nan)
-    similar = similarity(importance.ofiv(fiv, score, combine=combine), metric)
+    objective = score if objective is None else np.asarray(objective, dtype=np.float64)
+    similar = similarity(importance.ofiv(fiv, score, objective, combine), metric)
     undefined = np.isnan(np.diagonal(similar))
-    own = _own_order(np.round(1 - np.where(np.isnan(similar), 1 - FARTHEST, similar), DECIMALS))
+    own = own_order(similar)
     n_boot = n_boot or int(np.clip(PAIRS / len(fiv) ** 2, *RESAMPLINGS))
     rng = np.random.default_rng(random_state)
     marks = rng.integers(2**62, size=len(fiv)).tolist()
-    wanted = _clade_marks(tree, [marks[seat] for seat in np.argsort(own)])
-    fiv, score, kept = fiv[own], score[own], kept[own]
+    wanted = clade_marks(tree, [marks[seat] for seat in np.argsort(own)])
+    fiv, score, objective, kept = fiv[own], score[own], objective[own], kept[own]
     found = np.zeros(len(tree))
     for _ in range(n_boot):
-        drawn = _resampled_ofiv(fiv, score, kept, combine, rng)
-        again = set(_clade_marks(_unordered_tree(_unit_vectors(drawn, metric)), marks))
+        drawn = _resampled_ofiv(fiv, score, objective, kept, combine, rng)
+        again = set(clade_marks(_unordered_tree(_unit_vectors(drawn, metric)), marks))
         found += [mark in again for mark in wanted]
-    nameless = np.array(_clade_marks(tree, undefined.astype(int).tolist())) > 0
-    return np.where(nameless | _tied(tree), np.nan, found / n_boot)
+    nameless = np.array(clade_marks(tree, undefined.astype(int).tolist())) > 0
+    return np.where(nameless | tied(tree), np.nan, found / n_boot)
 
 
-def _clade_marks(tree: np.ndarray, marks: list[int]) -> list[int]:
-    """For each branch the sum of its leaves' marks: with random marks, equal sums mean equal sets of leaves."""
-    sums = list(marks)
-    for left, right in tree[:, :2].astype(int).tolist():
-        sums.append(sums[left] + sums[right])
-    return sums[len(marks) :]
-
-
-def _tied(tree: np.ndarray) -> np.ndarray:
-    """Which branches are as high as the branch above them."""
-    n = len(tree) + 1
-    above = np.full(2 * n - 1, np.inf)
-    above[tree[:, :2].astype(int)] = tree[:, 2, None]
-    return above[n:] - tree[:, 2] <= TIED
-
-
-def _resampled_ofiv(fiv, score, kept, combine: str, rng: np.random.Generator) -> np.ndarray:
+def _resampled_ofiv(fiv, score, objective, kept, combine: str, rng: np.random.Generator) -> np.ndarray:
     """(C, K) OFIVs of one resampling of the restarts within each class."""
     n_classes, n_restarts = kept.shape
     sizes = kept.sum(axis=1, keepdims=True)
@@ -232,9 +149,8 @@ def _resampled_ofiv(fiv, score, kept, combine: str, rng: np.random.Generator) ->
     counted = np.arange(n_restarts) < sizes  # a class with fewer restarts has fewer draws
     if combine != "weighted":
         rows = np.arange(n_classes)[:, None]
-        return importance.ofiv(
-            np.where(counted[..., None], fiv[rows, restart], np.nan), score[rows, restart], combine=combine
-        )
+        again = np.where(counted[..., None], fiv[rows, restart], np.nan)
+        return importance.ofiv(again, score[rows, restart], objective[rows, restart], combine)
     counts = np.zeros(kept.shape)
     np.add.at(counts, (np.arange(n_classes)[:, None], restart), counted)
     weights = importance.resampled_weights(score, counts)
@@ -249,41 +165,16 @@ def _unordered_tree(unit: np.ndarray) -> np.ndarray:
     return scipy_linkage(1 - squareform(similar, checks=False), method="average")
 
 
-def cut(tree: np.ndarray, n: int | None = None, *, threshold: float | None = None) -> np.ndarray:
-    """Cut the class tree into groups.
-
-    Parameters
-    ----------
-    tree : (C - 1, 4) from `linkage`.
-    n : number of groups, 1 to C; or
-    threshold : the distance (1 - similarity) above which branches part. Give one of the two.
-
-    Returns
-    -------
-    (C,) group of each class: 0, 1, ... as they stand in the leaf order. Classes without a similarity are groups of
-    their own unless everything is one group.
-    """
-    tree = np.asarray(tree, dtype=np.float64)
-    total = len(tree) + 1
-    if (n is None) == (threshold is None):
-        raise ValueError("give either n, the number of groups, or threshold, the distance at which branches part")
-    if n is not None and not 1 <= n <= total:
-        raise ValueError(f"n is between 1 and the number of classes, {total}; got {n}")
-    joins = total - n if n is not None else int((tree[:, 2] <= threshold).sum())
-    members = [[leaf] for leaf in range(total)]
-    for left, right in tree[:joins, :2].astype(int):
-        members.append(members[left] + members[right])
-    group = np.empty(total, dtype=int)
-    for node, leaves in enumerate(members):  # larger nodes come later and overwrite the ones they hold
-        group[leaves] = node
-    order = leaf_order(tree)
-    _, position = np.unique(group[order], return_index=True)
-    rank = {group[order[at]]: i for i, at in enumerate(np.sort(position))}
-    return np.array([rank[one] for one in group])
-
-
 def difference(
-    fiv: np.ndarray, score: np.ndarray, a: int, b: int, *, level: float = 0.95, **options
+    fiv: np.ndarray,
+    score: np.ndarray,
+    a: int,
+    b: int,
+    *,
+    combine: str = "weighted",
+    objective: np.ndarray | None = None,
+    level: float = 0.95,
+    random_state: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Class difference ``OFIV_a - OFIV_b``, signed, with its interval over restarts.
 
@@ -291,7 +182,7 @@ def difference(
     ----------
     fiv, score : (C, T, K) and (C, T).
     a, b : positions of the two classes.
-    level, options : as for `dr_explorer.importance.interval`.
+    combine, objective, level, random_state : as for `dr_explorer.importance.interval`.
 
     Returns
     -------
@@ -304,10 +195,9 @@ def difference(
     """
     pair = [a, b]
     fiv, score = np.asarray(fiv)[pair], np.asarray(score)[pair]
-    options.update({key: np.asarray(options[key])[pair] for key in ("objective",) if options.get(key) is not None})
-    chosen = {key: options[key] for key in ("objective", "combine") if key in options}
-    first, second = importance.ofiv(fiv, score, **chosen)
-    low, high = importance.interval(fiv, score, level=level, **options)
+    objective = score if objective is None else np.asarray(objective)[pair]
+    first, second = importance.ofiv(fiv, score, objective, combine)
+    low, high = importance.interval(fiv, score, combine, level, random_state=random_state, objective=objective)
     down = np.hypot(first - low[0], high[1] - second)
     up = np.hypot(high[0] - first, second - low[1])
     return first - second, first - second - down, first - second + up
