@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from . import _lineage as lineage
-from ._private import is_keras
+from ._private import is_keras, type_name
 
 #: Types that hold their channels on the last axis, by name.
 _LAST = re.compile(r"^(Linear|LayerNorm|RMSNorm|Embedding|Transformer.*|MultiheadAttention|(LSTM|GRU|RNN)(Cell)?)$")
@@ -88,6 +88,9 @@ def find_axes(
 def _channel(layer: nn.Module, made: lineage.Node | None, ndim: int) -> int | None:
     if isinstance(layer, nn.modules.conv._ConvNd):
         return 1
-    if not is_keras(layer) and _LAST.match(type(layer).__name__):
+    if is_keras(layer):  # channels last unless told otherwise
+        found = lineage.channel_axis(made, ndim)
+        return ndim - 1 if found is None else found
+    if _LAST.match(type_name(layer)):
         return ndim - 1
     return lineage.channel_axis(made, ndim)

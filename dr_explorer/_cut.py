@@ -101,11 +101,13 @@ class _Tracer(fx.Tracer):
         names += [c.layer for c in cut.calls if cut.skip & set(c.squashes)]
         self.opened = {id(cut), id(cut.module)} | {id(layers[n]) for n in names if n in layers}
         self.opened -= {id(m) for m in layers.values() if isinstance(m, _graph._SQUASH_MODULES)}
-        self.opened.discard(id(cut.layer))
         self.seen = 0
 
     def is_leaf_module(self, module, _name):
-        return id(module) not in self.opened
+        if module is self.cut.layer:
+            return True
+        # The parts of an exported program are interpreted when called: opened, they cost nothing.
+        return id(module) not in self.opened and type(module).__name__ != "InterpreterModule"
 
     def path_of_module(self, module):
         try:

@@ -14,6 +14,7 @@ import torch
 from . import _lineage as lineage
 from ._axes import Axes, find_axes
 from ._network import Network
+from ._private import type_name
 from ._squash import Squashes, find_squash
 from ._trees import tensors, tree_map
 
@@ -97,7 +98,7 @@ def _run(network: Network, inputs: tuple, mode: Squashes) -> tuple[list[dict], t
             number = counts.get(name, 0)
             counts[name] = number + 1
             open_calls.append(
-                {"layer": name, "number": number, "type": type(layer).__name__, "start": clock[0], "first": mode.count}
+                {"layer": name, "number": number, "type": type_name(layer), "start": clock[0], "first": mode.count}
             )
             clock[0] += 1
 

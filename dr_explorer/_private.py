@@ -31,7 +31,9 @@ def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         if name.startswith("_"):
             continue
         entries = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
-        yield from ((f"{name}.{key}", entry) for key, entry in entries if isinstance(entry, nn.Module))
+        parts = [(f"{name}.{key}", entry) for key, entry in entries]
+        if all(isinstance(entry, nn.Module) for _, entry in parts):
+            yield from parts
 
 
 def named_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -118,8 +120,9 @@ def _copy(model: nn.Module) -> nn.Module:
             return copy.deepcopy(model, memo)
     except Exception as error:
         raise TypeError(
-            f"this {type(model).__name__} cannot be copied ({type(error).__name__}: {error}); networks are read from a "
-            "private copy. Make it work with copy.deepcopy, or export it with torch.export.export"
+            f"this {type(model).__name__} cannot be copied ({type(error).__name__}: {str(error)[:200]}); networks are "
+            "read from a private copy. Make copy.deepcopy work on it (a Keras model of your own class needs get_config "
+            "and from_config), or give a program made by torch.export.export"
         ) from error
 
 
@@ -179,6 +182,13 @@ def private_copy(model: Any, device, notes: list[str]) -> tuple[nn.Module, nn.Mo
     _freeze(module)
     _check_weights(module)
     return original, module, *_settle(module, device, notes)
+
+
+def type_name(layer: nn.Module) -> str:
+    """The name of a layer's class: in an exported program, of the class it had before."""
+    given = getattr(layer, "type_name", None)
+    name = (given() if callable(given) else None) or type(layer).__name__
+    return name.split(".")[-1]
 
 
 def plain_name(name: str) -> str:
