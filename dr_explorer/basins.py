@@ -74,8 +74,8 @@ def in_best_basin(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
     points = np.where(kept[..., None], fiv, 0)
     centre = points.sum(axis=1, keepdims=True) / np.maximum(kept.sum(axis=1), 1)[:, None, None]
     from_centre = np.sqrt(((points - centre) ** 2).sum(axis=-1))
-    reach = np.where(kept, from_centre, 0).max(axis=1)
-    length = np.sqrt((points * points).sum(axis=-1).max(axis=1))
+    reach = np.where(kept, from_centre, 0).max(axis=1, initial=0)
+    length = np.sqrt((points * points).sum(axis=-1).max(axis=1, initial=0))
     best = kept.copy()
     for c in np.flatnonzero(2 * reach > APART * length):  # the others cannot have two: no two points are far enough
         best[c] = basins(fiv[c], objective[c]) == 0

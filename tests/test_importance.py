@@ -172,6 +172,15 @@ def test_one_restart_is_its_own_answer_without_a_spread():
     assert basins(fiv, score).tolist() == [0]
 
 
+@pytest.mark.parametrize("shape", [(2, 0, 3), (0, 3, 4), (1, 1, 1)])
+def test_nothing_to_read_is_no_crash(shape):
+    fiv, score = np.ones(shape), np.ones(shape[:2])
+    for combine in COMBINES:
+        assert ofiv(fiv, score, combine=combine).shape == (shape[0], shape[2])
+        assert np.isnan(interval(fiv, score, combine)).all()
+    assert not inconsistent(fiv, score).any()
+
+
 def test_bad_input_is_told_what_was_expected():
     with pytest.raises(ValueError, match=r"expected fiv of shape"):
         ofiv(np.zeros(3), np.zeros(3))
