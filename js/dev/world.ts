@@ -346,3 +346,22 @@ function average(similarity: Float64Array, n: number): { linkage: Float32Array; 
   });
   return { linkage, order: Uint32Array.from(members[members.length - 1] ?? [0]) };
 }
+
+/** Several messages as one block of bytes, as `pack` of protocol.py writes it. */
+export function pack(messages: readonly Sent[]): Uint8Array {
+  const listing = new TextEncoder().encode(JSON.stringify(messages.map(({ header, buffers }) => ({ header, lengths: buffers.map((b) => b.byteLength) }))));
+  const parts: Uint8Array[] = [new Uint8Array(Uint32Array.of(listing.length).buffer), listing];
+  let size = 4 + listing.length;
+  for (const buffer of messages.flatMap((m) => m.buffers)) {
+    const gap = (8 - (size % 8)) % 8;
+    parts.push(new Uint8Array(gap), new Uint8Array(buffer));
+    size += gap + buffer.byteLength;
+  }
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

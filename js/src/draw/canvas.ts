@@ -15,8 +15,7 @@ export function size(canvas: HTMLCanvasElement, width: number, height: number): 
 }
 
 /**
- * For each pixel the first entry it shows: `out[p] .. out[p + 1]` are the entries of pixel `p`; where a pixel lies
- * within one entry, both are that entry.
+ * For each pixel the first entry it shows: from `out[p]` up to, not including, `out[p + 1]`, and at least one.
  * @param edges where each entry starts, and where the last one ends
  */
 export function entries(edges: ArrayLike<number>, pixels: number): Int32Array {
@@ -28,6 +27,7 @@ export function entries(edges: ArrayLike<number>, pixels: number): Int32Array {
     while (i < n - 1 && edges[i + 1] <= p * scale + 1e-9) i++;
     out[p] = i;
   }
+  out[pixels] = n;
   return out;
 }
 
