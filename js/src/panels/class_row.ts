@@ -53,7 +53,8 @@ export function classRow(id: string): ClassRow {
   const done = h("i");
   const line = h("span.line-progress", { "aria-hidden": "true" }, done);
   const more = h("span.more-classes");
-  const node = h("div.class", { role: "treeitem", id }, svg, name, more, line);
+  const said = h("span.hush"); // what the marks show, for those who hear the row
+  const node = h("div.class", { role: "treeitem", id }, svg, name, more, said, line);
   let shown = "";
   let drawn = "";
   return {
@@ -62,7 +63,7 @@ export function classRow(id: string): ClassRow {
       node.style.transform = `translate(${x - BRANCH / 2}px, ${y - BRANCH / 2}px)`;
       node.style.height = `${BRANCH}px`;
       drawn = "";
-      for (const part of [svg, name, more, line]) show(part, false);
+      for (const part of [svg, name, more, said, line]) show(part, false);
       attr(node, {
         "data-branch": true, "data-active": active, "data-mark": "none", "aria-selected": selected, "aria-level": level,
         "aria-expanded": "true", "aria-label": words, title: words, "data-folded": false, "data-clade": false,
@@ -92,8 +93,10 @@ export function classRow(id: string): ClassRow {
         "aria-posinset": state.position,
         "aria-setsize": state.size,
         "aria-expanded": state.folded === null ? null : "false",
-        "aria-label": `${state.name}${state.folded === null ? "" : ` and ${state.folded - 1} more`}${state.mark === "other" ? ", compared" : ""}${state.more ? `, ${state.more}` : ""}${state.folded === null && state.progress < 1 ? `, ${round(100 * state.progress)} % done` : ""}`,
+        "aria-label": null,
       });
+      show(said, true);
+      text(said, [state.mark === "other" && "compared", state.more, state.folded === null && state.progress < 1 && `${round(100 * state.progress)} % done`].filter(Boolean).join(", "));
       const going = state.progress < 1 && state.folded === null && state.mark === "none";
       show(svg, state.folded === null);
       show(more, state.folded !== null);

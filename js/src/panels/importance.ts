@@ -78,7 +78,7 @@ export function importance(view: View): HTMLElement {
 
   const barWidth = view.width(heads.bars);
   const scrolled = view.width(scroller);
-  const setRows = keyed<number, Row>(rows, (k) => importanceRow(view, k, `${parts.node.getAttribute("aria-labelledby")}-${k}`));
+  const setRows = keyed<number, Row>(rows, (k) => importanceRow(k, `${parts.node.getAttribute("aria-labelledby")}-${k}`));
   const setAxis = labels(axis);
 
   const draw = () => {

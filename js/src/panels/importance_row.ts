@@ -5,7 +5,6 @@ import { BASES, information, logoPaths } from "../draw/logo";
 import { finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
-import type { View } from "../view";
 import { basinClass, basinMark } from "./panel";
 
 export const ROW = 20; // px
@@ -65,8 +64,9 @@ export function logo(meta: Meta, channel: number, box = LOGO): SVGSVGElement {
   return svg;
 }
 
-export function importanceRow(view: View, k: number, id: string): Row {
+export function importanceRow(k: number, id: string): Row {
   const number = h("span.ch", String(k));
+  const said = h("span.hush"); // what the bar shows, for those who hear the row
   const logoCell = h("span.col-logo");
   const motif = h("bdi.col-motif.cut");
   const bar = s("rect", { y: (ROW - BAR) / 2, height: BAR });
@@ -78,17 +78,16 @@ export function importanceRow(view: View, k: number, id: string): Row {
   const spread = h("span");
   const spreadCell = h("span.spread", s("svg", { width: 10, height: 10 }, diamond), spread);
   const sharing = h("span.col-sharing");
-  const node = h("div.row", { role: "option", id, "data-channel": k }, number, logoCell, motif, h("span.col-bars", svg), spreadCell, sharing);
+  const node = h("div.row", { role: "option", id, "data-channel": k }, number, logoCell, motif, h("span.col-bars", svg, said), spreadCell, sharing);
   let drawnFor: Meta | null = null;
-  void view;
 
   return {
     node,
     update({ frame, meta, x, width, means, settled, digits, selection, hover, clade }, top, rows, index) {
       if (drawnFor !== meta) {
+        const match = meta.motifs?.[k];
         drawnFor = meta;
         logoCell.replaceChildren(logo(meta, k));
-        const match = meta.motifs?.[k];
         text(motif, meta.motifs ? (match?.name ?? "no match") : "");
         attr(motif, { "data-none": !match, title: match?.name ?? null });
       }
@@ -103,8 +102,8 @@ export function importanceRow(view: View, k: number, id: string): Row {
         "data-hover": hover === k,
         "aria-setsize": rows,
         "aria-posinset": index + 1,
-        "aria-label": `channel ${k}, importance ${fixed(value, digits + 1)}, ${fixed(low, digits + 1)} to ${fixed(high, digits + 1)}${disagree ? ", restarts disagree" : ""}`,
       });
+      text(said, `importance ${[value, low, high].map((v) => fixed(v, digits + 1)).join(", ")}${disagree ? ", restarts disagree" : ""}`);
       attr(svg, { width });
       const there = finite(value);
       show(bar, there);
