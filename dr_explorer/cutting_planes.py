@@ -24,9 +24,12 @@ that there is no weight to tune. Schedule and shift were chosen by measurement (
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from dr_explorer.rules import Rule, State
 
@@ -36,13 +39,18 @@ FIRST_STEP = 0.2  # of the way to the model's best point: one cut alone is trust
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 ENOUGH = 0.1  # of the promised gain: keep the point
 UNUSED = 1e30  # the height of a cut that is not there
+SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
+
+#: What follows is written once, for `numpy` and `torch` alike: both have these names and operators. Small work on the
+#: CPU runs in NumPy, whose calls cost half of torch's; the rest, and everything on a GPU, in torch.
+Array = Any
 
 
 class CuttingPlanes(Rule):
     """Cutting planes with a locality shift; see the module's text.
 
-    ``score`` and ``objective`` of a state belong to its centre ``h``, the answer. A slot that is done goes on standing
-    at the point it evaluated last, and evaluating it again changes nothing.
+    ``score`` and ``objective`` of a state belong to its centre ``h``, the answer. A slot that is done stays at the
+    point it evaluated last, and evaluating it again changes nothing.
     """
 
     name = "fast"
@@ -59,6 +67,7 @@ class CuttingPlanes(Rule):
             "points": maps.new_zeros(n, CUTS, size),  # H_i
             "norms": maps.new_zeros(n, CUTS),  # |H_i|^2
             "heights": maps.new_full((n, CUTS), UNUSED, dtype=exact),  # of the cuts at the origin, S_i - g_i . H_i
+            "gram": maps.new_zeros(n, CUTS, CUTS, dtype=exact),  # g_i . g_j
             "weights": maps.new_zeros(n, CUTS, dtype=exact),  # a
             "centre": index,  # the slot of the cut taken at h
             "slot": index.clone(),  # where the next cut goes
@@ -67,71 +76,96 @@ class CuttingPlanes(Rule):
         }
 
     def update(self, state: State, score: Tensor, grad: Tensor) -> None:
-        x, cuts, slot = state["x"], state["cuts"], state["slot"].unsqueeze(1)
-        n, m, size = cuts.shape
-        live = ~state["done"]
-        state["steps"] += live
-        norm = x.square().sum(1)
-        objective = score.sub(norm, alpha=self.l2)
-        keep = live & (objective >= state["enough"])  # false for NaN
-        state["objective"] = torch.where(keep, objective, state["objective"])
-        state["score"] = torch.where(keep, score, state["score"])
-        state["centre"] = torch.where(keep, state["slot"], state["centre"])
-        state["h"] = torch.where(keep.unsqueeze(1), x, state["h"])
-        state["step"] = torch.where(keep, GROW * state["step"], SHRINK * state["step"]).clamp_(max=1.0)
-
-        row = torch.arange(0, n * m, m, device=x.device) + state["slot"]
-        cuts.view(n * m, size).index_copy_(0, row, grad)
-        state["points"].view(n * m, size).index_copy_(0, row, x)
-        state["norms"].scatter_(1, slot, norm.unsqueeze(1))
-        height = (score - (grad * x).sum(1)).to(state["heights"].dtype)
-        state["heights"].scatter_(1, slot, height.unsqueeze(1))
-        self._aim(state, score, live)
-
-    def _aim(self, state: State, score: Tensor, live: Tensor) -> None:
-        """The model's best point, and the next step towards it."""
-        h, cuts = state["h"], state["cuts"]
-        row = h.unsqueeze(1)
-        size = h.square().sum(1)
-        at_h = torch.bmm(row, cuts.mT).squeeze(1)
-        squares = (state["norms"] + size.unsqueeze(1)).unsqueeze(1)
-        away = torch.baddbmm(squares, row, state["points"].mT, alpha=-2).squeeze(1)  # |h - H_i|^2
-        error = torch.maximum(state["heights"] + (at_h - state["score"].unsqueeze(1)), self.l2 * away)
-        gram = torch.bmm(cuts, cuts.mT).to(error.dtype)
-        weights = simplex_program(gram / (2 * self.l2), error - at_h, state["weights"] > 0)
-        mix = weights.to(cuts.dtype) / (2 * self.l2)
-        # Two equal rows: for a single one torch falls back to a kernel that is five times slower on small maps.
-        towards = torch.bmm(torch.stack([mix, mix], 1), cuts)[:, 0] - h
-        gain = (weights * error).sum(1) + self.l2 * towards.square().sum(1)
-
-        promise = (state["step"] * gain).to(h.dtype)
-        ends = promise <= GAP * self.l2 * size
-        over = live & (state["steps"] >= self.max_steps)
-        bad = ~torch.isfinite(score + promise)
-        state["diverged"] |= bad
-        state["exhausted"] |= over & ~ends
-        state["done"] |= ends | over | bad
-        live = ~state["done"]
-        state["enough"] = torch.add(state["objective"], promise, alpha=ENOUGH)
-        state["x"] = torch.where(live.unsqueeze(1), torch.addcmul(h, state["step"].unsqueeze(1), towards), state["x"])
-
-        # The next cut takes the place of the one that is least in use and, of those not in use, highest above S.
-        idle = torch.sub(error, weights, alpha=UNUSED).scatter_(1, state["centre"].unsqueeze(1), -2 * UNUSED)
-        state["slot"] = torch.where(live, idle.argmax(1), state["slot"])
-        state["weights"] = weights.scatter_(1, state["slot"].unsqueeze(1), 1.0)  # it takes part from the start
+        if not _in_numpy(state):
+            self._advance(torch, state, score, grad)
+            return
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        with np.errstate(all="ignore"):  # a trial that diverges is marked, not announced
+            self._advance(np, arrays, score.numpy(), grad.numpy())
+        state.update({name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def reweigh(self, state: State) -> None:
         """Take up trials again after ``l2`` has changed: cuts are cuts of ``S`` and stay; the next point is another."""
         super().reweigh(state)
         begun = (state["steps"] > 0) & ~state["diverged"]
-        aimed = dict(state)
-        aimed["objective"] = state["score"].sub(state["h"].square().sum(1), alpha=self.l2)
+        aimed = {name: tensor.clone() for name, tensor in state.items()}
+        aimed["objective"] = state["score"] - self.l2 * state["h"].square().sum(1)
         aimed["step"] = torch.full_like(state["step"], FIRST_STEP)
-        aimed["weights"], aimed["done"] = state["weights"].clone(), ~begun
-        self._aim(aimed, state["score"], begun)
+        self._aim(torch, aimed, begun)
         for name, value in aimed.items():
             mask = begun.view(-1, *[1] * (value.ndim - 1))
             state[name] = torch.where(mask, value, state[name])
+
+    def _advance(self, xp: ModuleType, state: dict[str, Array], score: Array, grad: Array) -> None:
+        x, slot = state["x"], state["slot"]
+        live = ~state["done"]
+        state["steps"] += live
+        norm = _dot(xp, x, x)
+        objective = score - self.l2 * norm
+        finite = xp.isfinite(objective + grad.sum(1))
+        state["diverged"] |= live & ~finite
+        state["done"] |= state["diverged"]
+
+        keep = live & finite & (objective >= state["enough"])
+        state["objective"] = xp.where(keep, objective, state["objective"])
+        state["score"] = xp.where(keep, score, state["score"])
+        state["centre"] = xp.where(keep, slot, state["centre"])
+        state["h"] = xp.where(keep[:, None], x, state["h"])
+        state["step"] = xp.clip(xp.where(keep, GROW * state["step"], SHRINK * state["step"]), None, 1.0)
+
+        rows, cuts, gram = _rows(xp, slot), state["cuts"], state["gram"]
+        grad = xp.where(finite[:, None], grad, 0.0)
+        cuts[rows, slot] = grad
+        state["points"][rows, slot] = x
+        state["norms"][rows, slot] = norm
+        height = xp.where(finite, score - _dot(xp, grad, x), UNUSED)
+        state["heights"][rows, slot] = xp.asarray(height, dtype=gram.dtype)
+        gram[rows, slot] = gram[rows, :, slot] = xp.asarray((cuts @ grad[:, :, None])[:, :, 0], dtype=gram.dtype)
+        self._aim(xp, state, live & finite)
+
+    def _aim(self, xp: ModuleType, state: dict[str, Array], live: Array) -> None:
+        """The model's best point, and the next step towards it."""
+        h, cuts = state["h"], state["cuts"]
+        column, size = h[:, :, None], _dot(xp, h, h)
+        at_h = (cuts @ column)[:, :, 0]
+        away = state["norms"] + size[:, None] - 2 * (state["points"] @ column)[:, :, 0]  # |h - H_i|^2
+        error = xp.maximum(state["heights"] + (at_h - state["score"][:, None]), self.l2 * away)
+        weights = simplex_program(xp, state["gram"] / (2 * self.l2), error - at_h, state["weights"] > 0)
+        mix = xp.asarray(weights, dtype=h.dtype) / (2 * self.l2)
+        towards = (mix[:, None] @ cuts)[:, 0] - h
+        gain = _dot(xp, weights, error) + self.l2 * _dot(xp, towards, towards)
+
+        promise = state["step"] * xp.asarray(gain, dtype=h.dtype)
+        ends = promise <= GAP * self.l2 * size
+        over = live & (state["steps"] >= self.max_steps) & ~ends
+        state["exhausted"] |= over
+        state["done"] |= over | (live & ends)
+        live = live & ~state["done"]
+        state["enough"] = state["objective"] + ENOUGH * promise
+        state["x"] = xp.where(live[:, None], h + state["step"][:, None] * towards, state["x"])
+
+        # The next cut takes the place of the one that is least in use and, of those not in use, highest above S.
+        rows, idle = _rows(xp, live), error - UNUSED * weights
+        idle[rows, state["centre"]] = -2 * UNUSED
+        state["slot"] = xp.where(live, idle.argmax(1), state["slot"])
+        weights[rows, state["slot"]] = 1.0  # it takes part from the start
+        state["weights"] = weights
+
+
+def _in_numpy(state: State) -> bool:
+    return state["x"].device.type == "cpu" and state["x"].numel() <= SMALL
+
+
+def _dot(xp: ModuleType, a: Array, b: Array) -> Array:
+    return xp.einsum("ni,ni->n", a, b)
+
+
+def _rows(xp: ModuleType, like: Array) -> Array:
+    return np.arange(len(like)) if xp is np else torch.arange(len(like), device=like.device)
+
+
+def _ones(xp: ModuleType, like: Array, shape: tuple[int, ...]) -> Array:
+    return np.ones(shape, like.dtype) if xp is np else like.new_ones(shape)
 
 
 TOGETHER, ALONE = 2, 2  # passes over the set of active cuts; see `simplex_program`
@@ -140,7 +174,7 @@ OUT = 1e12  # a diagonal entry that keeps a cut out, in units of the program's o
 TINY = 1e-30  # keeps programs of zero gradients regular
 
 
-def simplex_program(quadratic: Tensor, linear: Tensor, active: Tensor) -> Tensor:
+def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Array) -> Array:
     """Minimise ``linear . a + a . quadratic . a / 2`` over ``a >= 0``, ``sum(a) = 1``: many small programs at once.
 
     Primal-dual active sets. With the set of non-zero weights given, the optimum is the solution of a linear system;
@@ -150,6 +184,7 @@ def simplex_program(quadratic: Tensor, linear: Tensor, active: Tensor) -> Tensor
 
     Parameters
     ----------
+    xp : `numpy` or `torch`, whichever the arrays are of.
     quadratic : (n, m, m) positive semidefinite.
     linear : (n, m).
     active : (n, m) bool, the set to start from.
@@ -158,38 +193,45 @@ def simplex_program(quadratic: Tensor, linear: Tensor, active: Tensor) -> Tensor
     -------
     (n, m) the weights; where the passes did not suffice, some others on the simplex.
     """
-    own = quadratic.diagonal(dim1=1, dim2=2) + TINY
-    inside, outside = own * (1 + RIDGE), OUT * (own + linear.abs())
-    system = pad(quadratic, (0, 1, 0, 1), value=1.0)
-    system[:, -1, -1] = 0.0
-    right = pad(-linear, (0, 1), value=1.0).unsqueeze(2)
-    for _ in range(TOGETHER - 1):
-        active = _solve(system, right, inside, outside, active) > 0
-    weights = _solve(system, right, inside, outside, active)
+    n, m = linear.shape
+    own = xp.einsum("nii->ni", quadratic) + TINY
+    inside, outside = own * (1 + RIDGE), OUT * (own + abs(linear))
+    system, right = _ones(xp, quadratic, (n, m + 1, m + 1)), _ones(xp, linear, (n, m + 1))
+    system[:, :m, :m] = quadratic
+    system[:, m, m] = 0.0
+    right[:, :m] = -linear
+    for _ in range(TOGETHER):
+        before = active
+        weights = _solve(xp, system, right, inside, outside, active)
+        active = weights > 0
 
-    wanted = weights > 0
-    # On the CPU a look at the values is free, and the rest few; a GPU would have to wait for it, and does them all.
-    rest = (wanted != active).any(1).nonzero().squeeze(1) if active.device.type == "cpu" else slice(None)
-    program, active = [t[rest] for t in (system, right, inside, outside)], wanted[rest]
-    for i in range(ALONE):
-        if i > 0:
-            wrong = torch.where(active, -found, OUT * found).masked_fill_((found > 0) == active, -1.0)
-            worst = torch.zeros_like(active).scatter_(
-                1, wrong.argmax(1, keepdim=True), wrong.amax(1, keepdim=True) >= 0
-            )
-            active = active ^ worst
-        found = _solve(*program, active)
-    weights[rest] = found
-    weights = weights.clamp_(min=0)
-    return weights / weights.sum(1, keepdim=True)
+    # On the CPU a look at the values is free, and the rest are few; a GPU would have to wait for it, and does them all.
+    rest = (active ^ before).any(1).nonzero()[0] if xp is np else slice(None)
+    if xp is torch or len(rest):
+        program, active = [array[rest] for array in (system, right, inside, outside)], active[rest]
+        rows = _rows(xp, active)
+        for i in range(ALONE):
+            found = _solve(xp, *program, active)
+            if i < ALONE - 1:
+                wrong = xp.where((found > 0) ^ active, xp.where(active, -found, OUT * found), -1.0)
+                worst = wrong.argmax(1)
+                active[rows, worst] ^= wrong[rows, worst] >= 0
+        weights[rest] = found
+    weights = xp.clip(weights, 0.0, None)
+    return weights / weights.sum(1)[:, None]
 
 
-def _solve(system: Tensor, right: Tensor, inside: Tensor, outside: Tensor, active: Tensor) -> Tensor:
+def _solve(xp: ModuleType, system: Array, right: Array, inside: Array, outside: Array, active: Array) -> Array:
     """The weights (n, m) of the program restricted to the active ones.
 
     An inactive weight comes out as its slack over -OUT: next to nothing, but positive if it wants to enter.
     """
     m = active.shape[1]
-    system.diagonal(dim1=1, dim2=2)[:, :m] = torch.where(active, inside, outside)
-    # The system is symmetric; its transpose is laid out as the solver wants it.
-    return torch.linalg.solve_ex(system.mT, right)[0][:, :m, 0]
+    xp.einsum("nii->ni", system)[:, :m] = xp.where(active, inside, outside)
+    # NumPy's solver would raise for all if one system is singular. The transpose of a symmetric system is laid out as
+    # the solver wants it.
+    if xp is np:
+        return torch.linalg.solve_ex(torch.from_numpy(system).mT, torch.from_numpy(right).unsqueeze(2))[0].numpy()[
+            :, :m, 0
+        ]
+    return torch.linalg.solve_ex(system.mT, right.unsqueeze(2))[0][:, :m, 0]
