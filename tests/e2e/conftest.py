@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e.lab import Lab, Notebook
+from e2e.lab import Lab, Notebook, notebook_of
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +26,15 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 @pytest.fixture
 def open_notebook(lab: Lab, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
-    """Call it with the sources of code cells: a page with that notebook, ready to run.
+    """Call it with the sources of code cells, or with a whole notebook: a page with it, ready to run.
 
     A console error in any of the pages fails the test; a failed test leaves a picture of each page.
     """
     opened: list[Notebook] = []
 
-    def open_(*cells: str, **page_options: object) -> Notebook:
-        opened.append(lab.open(*cells, **page_options))
+    def open_(*cells: str | dict, **page_options: object) -> Notebook:
+        (whole,) = cells if cells and isinstance(cells[0], dict) else (notebook_of(*cells),)
+        opened.append(lab.open_copy(whole, **page_options))
         return opened[-1]
 
     yield open_

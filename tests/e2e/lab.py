@@ -113,12 +113,13 @@ class Lab:
 
     def open(self, *cells: str, **page_options: Any) -> Notebook:
         """A page with a new notebook of these code cells, ready to run. Close it when done."""
-        name = f"{secrets.token_hex(4)}.ipynb"
-        (self.notebooks / name).write_text(json.dumps(notebook_of(*cells)))
-        return self.open_file(name, **page_options)
+        return self.open_copy(notebook_of(*cells), **page_options)
 
-    def open_file(self, name: str, **page_options: Any) -> Notebook:
-        """A page with a notebook that is in `notebooks` already."""
+    def open_copy(self, content: dict[str, Any], **page_options: Any) -> Notebook:
+        """A page with a copy of a notebook (nbformat 4), run by this Python."""
+        name = f"{secrets.token_hex(4)}.ipynb"
+        kernel = {"name": KERNEL, "display_name": "This Python", "language": "python"}
+        write_json(self.notebooks / name, {**content, "metadata": {**content["metadata"], "kernelspec": kernel}})
         page = self.browser.new_context(viewport={"width": 1400, "height": 1100}, **page_options).new_page()
         notebook = Notebook(self, page)
         page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}", wait_until="domcontentloaded")
@@ -141,6 +142,7 @@ class Lab:
             "JUPYTERLAB_SETTINGS_DIR": "settings",
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
             "IPYTHONDIR": "ipython",
+            "XDG_CACHE_HOME": "cache",
         }
         return {**inherited, **{name: str(self.folder / below) for name, below in private.items()}}
 
@@ -219,6 +221,14 @@ class Notebook:
                 raise RuntimeError(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output["traceback"])))
         return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
 
+    def wait_for_explorer(self, timeout: float = 60.0) -> Any:
+        """Until an explorer is on the page (its locator), or until a cell fails, which is raised here."""
+        error = "[data-mime-type='application/vnd.jupyter.error']"
+        shown = self.page.wait_for_selector(f".dr-explorer, {error}", timeout=timeout * 1000)
+        if "dr-explorer" not in (shown.get_attribute("class") or ""):
+            raise RuntimeError(shown.inner_text())
+        return self.page.locator(".dr-explorer").first
+
     def press(self, button: str, view: int = 0) -> float:
         """Press a button of the page's n-th explorer, by its accessible name; when (Unix time, s)."""
         found = self.page.locator(".dr-explorer").nth(view).get_by_role("button", name=button, exact=True)
@@ -275,7 +285,7 @@ def notebook_of(*cells: str) -> dict[str, Any]:
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": {"kernelspec": {"name": KERNEL, "display_name": "This Python", "language": "python"}},
+        "metadata": {},
         "cells": [{**blank, "id": f"cell-{index}", "source": source} for index, source in enumerate(cells)],
     }
 
