@@ -42,6 +42,7 @@ class Explorer(anywidget.AnyWidget):
     example_input : tensor (N, 4, L), or a tuple of the model's inputs.
     targets, target_names, output, device, n_restarts, l2, rule, init, random_state, ... : as for `dr_explorer.resolve`.
     name : what the view calls the network; default the name of its class.
+    sequences : one-hot (N, 4, L), real ones, for reading pairs of channels; random ones where None.
 
     Examples
     --------
@@ -70,6 +71,7 @@ class Explorer(anywidget.AnyWidget):
         *,
         example_input: torch.Tensor | tuple[torch.Tensor, ...],
         name: str | None = None,
+        sequences: np.ndarray | torch.Tensor | None = None,
         **resolve_arguments: Any,
     ) -> None:
         cut, settings = _sorted_arguments(resolve_arguments)
@@ -104,7 +106,7 @@ class Explorer(anywidget.AnyWidget):
             )
 
         self_names = [names[c] for c in columns]
-        self._open(Plan(begin, describe, tail.layer, settings), self_names)
+        self._open(Plan(begin, describe, tail.layer, settings, sequences), self_names)
 
     @classmethod
     def from_resolution(cls, resolution: Resolution, *, name: str = "saved result") -> Explorer:

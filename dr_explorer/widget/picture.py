@@ -94,6 +94,15 @@ class Picture:
         chosen = selection["target"]
         return int(chosen) if chosen is not None and 0 <= chosen < self.run.trials.n_targets else 0
 
+    def ofiv_of(self, target: int) -> np.ndarray | None:
+        """The OFIV (K,) of a class, from the trials that have ended; None before there is one."""
+        return None if self._ofiv is None or not np.isfinite(self._ofiv[target]).all() else self._ofiv[target]
+
+    def across_classes(self, channels: list[int]) -> np.ndarray:
+        """The OFIVs (C, n) of some channels in every class; NaN where there is none yet."""
+        n = self.run.trials.n_targets
+        return np.full((n, len(channels)), np.nan) if self._ofiv is None else self._ofiv[:, channels]
+
     def frame(self, selection: dict[str, Any], heading: dict[str, Any], *, moving: bool) -> Message:
         """The run as it stands, with the selected class in detail; ``heading`` goes into the header."""
         run, trials, target = self.run, self.run.trials, self.target(selection)

@@ -33,8 +33,9 @@ Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` c
            counts: {trials, waiting, running, converged, exhausted, diverged}.
            Without arrays it has state, message, elapsed and rate only: nothing has run yet
 ``tree``   metric: str
-``pairs``  target: int
-``pair``   target: int, pair: [i, j], logic: str, confidence: float, words: str, agree: [n, of],
+``pairs``  target: int, message: str | null (why there are none; M is 0 then)
+``pair``   target: int, pair: [i, j], logic: str (a sentence), words: str (its headline), confidence: float,
+           agree: [n, of] (backgrounds on the side of their mean, at the least sure corner),
            groups: [[channel], [channel]], tables: [{label, basin: int | null, nonlinearity, low, high}]
 
 Traits

@@ -21,6 +21,7 @@ import numpy as np
 from dr_explorer.ascent import Ascent
 from dr_explorer.widget import frames
 from dr_explorer.widget.credit import Credit
+from dr_explorer.widget.pairing import Pairing, Question, listed
 from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
 
@@ -35,6 +36,7 @@ class Plan:
     describe: Callable[[Any, dict[str, Any]], Message]  # (run, settings) -> the meta message
     layer: str
     settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent
+    sequences: np.ndarray | None = None  # (N, 4, L) to read pairs in; random ones where None
 
 
 class Session:
@@ -77,6 +79,8 @@ class Session:
         self._outbox: list[Message] = []  # replies, sent before frames
         self._meta: Message | None = None
         self._meta_due = False
+        self._pairing: Pairing | None = None
+        self._told: dict[str, Message] = {}  # the last "pairs" and "pair" of this run
         self._frames = Budget(0.0, VIEW_SHARE / 2)
         self._burst = 1
         self._started = self._elapsed = 0.0
@@ -106,7 +110,9 @@ class Session:
 
     def close(self, wait: float = 0.0) -> None:
         """End the thread; the run is kept."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._pairing is not None:
+            self._pairing.close()
+        if self.alive:
             self._commands.put(("quit", {}, None))
             if wait and threading.current_thread() is not self._thread:
                 self._thread.join(wait)
@@ -200,10 +206,37 @@ class Session:
         self.error = error
         self._rest("failed")
 
+    def _consider_pairs(self) -> None:
+        """Have the selected class's channels read in pairs, once all its restarts have ended."""
+        run, target = self._run, self._picture.target(self._selection)
+        if not isinstance(run, Ascent) or not run.trials.ended[target].all():
+            return
+        ofiv = self._picture.ofiv_of(target)
+        if ofiv is None:
+            return
+        if self._pairing is None or self._pairing.tail is not run.tail:
+            self._pairing = Pairing(run.tail, self._heard_of_pairs, self.plan.sequences)
+        pair = self._selection["pair"]
+        pair = None if pair is None or max(pair) >= len(ofiv) else tuple(pair)
+        self._pairing.ask(Question(target, run.targets[target], listed(ofiv), pair))
+
+    def _heard_of_pairs(self, message: Message) -> None:
+        self._commands.put(("told", {"message": message}, None))
+
+    def _do_told(self, message: Message) -> None:
+        if message.header["target"] != self._picture.target(self._selection):
+            return
+        if message.header["type"] == "pair":
+            others = self._picture.across_classes(message.header["pair"])
+            message = Message(message.header, {**message.arrays, "others": others})
+        self._told[message.header["type"]] = message
+        self._outbox.append(message)
+
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def _do_hello(self) -> None:
         self._credit.hello(time.monotonic())
+        self._outbox.extend(self._told.values())
         self._meta_due = self._fresh = True
         if self._picture is not None and self._picture.tree is not None:
             self._picture.tree_is_new = True
@@ -223,7 +256,7 @@ class Session:
     def _take_up(self, run: Any) -> None:
         """Another run: what was known of the one before is gone."""
         self._run, self.error, self._rate, self._elapsed = run, None, 0.0, 0.0
-        self._meta, self._picture = None, Picture(run)
+        self._meta, self._picture, self._told = None, Picture(run), {}
         self.run_number += 1
         self._burst, self._meta_due = 1, True
         run.prioritise(self._selection["target"])
@@ -301,7 +334,7 @@ class Session:
             return []
         self._picture.renew()
         self._picture.look_over()
-        told = [self._described(), self._frame(), self._picture.tree]
+        told = [self._described(), self._frame(), self._picture.tree, *self._told.values()]
         return [self._stamped(message) for message in told if message is not None]
 
     # -- what is seen --------------------------------------------------------------------------------------------------
@@ -339,6 +372,7 @@ class Session:
             self._picture.tree_is_new = False
             return self._picture.tree
         self._fresh = False
+        self._consider_pairs()
         return self._frame()
 
     def _described(self) -> Message:

@@ -293,3 +293,37 @@ def test_commands_from_many_threads_at_once_are_all_carried_out(page: Page, open
         thread.join()
     session.post("select", selection={"target": 3}).result(5)
     page.wait_for(is_frame(target=3))
+
+
+def test_the_pairs_of_a_class_come_when_it_has_converged(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    session.post("select", selection={"target": 1, "pair": [0, 3]})
+    pair = page.wait_for(lambda m: m.header["type"] == "pair", 60)
+    assert pair.header["pair"] == [0, 3]
+    assert pair.arrays["corners"].shape == (1, 2, 2)
+    assert pair.arrays["others"].shape == (4, 2)
+    whole = page.wait_for(
+        lambda m: m.header["type"] == "pairs" and np.isfinite(m.arrays["nonlinearity"]).sum() == 5 * 4, 60
+    )
+    table = whole.arrays["nonlinearity"]
+    np.testing.assert_array_equal(table, table.T)
+    corners, (i, j) = pair.arrays["corners"][0], (whole.arrays["channels"].tolist().index(k) for k in (0, 3))
+    # The matrix is read on fewer backgrounds than the chosen pair.
+    told = pair.header["tables"][0]
+    assert corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0] == pytest.approx(
+        told["nonlinearity"], abs=1e-4
+    )
+    assert told["low"] - 0.5 <= table[i, j] <= told["high"] + 0.5
+
+
+def test_a_page_that_opens_late_gets_the_pairs_too(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    page.wait_for(lambda m: m.header["type"] == "pairs" and np.isfinite(m.arrays["nonlinearity"]).sum() == 20, 60)
+    with page.arrived:
+        page.messages.clear()
+    open_page(session)
+    page.wait_for(lambda m: m.header["type"] == "pairs")
