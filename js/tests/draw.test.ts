@@ -28,9 +28,9 @@ describe("numbers", () => {
 });
 
 describe("scales", () => {
-  test("a scale and its inverse", () => {
+  test("a scale maps its domain's ends to its range's", () => {
     const x = linear([-1, 3], [0, 400]);
-    expect([x(-1), x(0), x(3), x.invert(100)]).toEqual([0, 100, 400, 0]);
+    expect([x(-1), x(0), x(3)]).toEqual([0, 100, 400]);
   });
   test("an empty domain does not divide by zero", () => {
     expect(linear([2, 2], [10, 90])(2)).toBe(10);

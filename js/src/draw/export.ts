@@ -39,7 +39,7 @@ export function toSvg(root: HTMLElement): string {
   const visit = (element: Element): void => {
     const style = getComputedStyle(element);
     const box = element.getBoundingClientRect();
-    if (style.display === "none" || box.width <= 1) return; // gone, or only there to be heard
+    if (style.display === "none" || box.width <= 1 || element.matches(".dre-find")) return; // gone, only there to be heard, or no part of a picture
     if (element instanceof SVGElement) {
       const copy = styled(element);
       copy.setAttribute("overflow", "visible");

@@ -2,15 +2,11 @@
 
 import { abs, finite, floor, hundredth, max, min } from "./numbers";
 
-export interface Scale {
-  (value: number): number;
-  invert(pixel: number): number;
-}
+export type Scale = (value: number) => number;
 
 export function linear([d0, d1]: readonly [number, number], [r0, r1]: readonly [number, number]): Scale {
   const slope = d1 === d0 ? 0 : (r1 - r0) / (d1 - d0);
-  const scale = (value: number) => hundredth(r0 + (value - d0) * slope);
-  return Object.assign(scale, { invert: (pixel: number) => (slope === 0 ? d0 : d0 + (pixel - r0) / slope) });
+  return (value) => hundredth(r0 + (value - d0) * slope);
 }
 
 /** 1, 2 or 5 times a power of ten, at least `rough`. */

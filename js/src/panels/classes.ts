@@ -185,8 +185,9 @@ export function classes(view: View): HTMLElement {
     text(waiting, query.value ? "No class has this in its name." : `The tree comes with the first converged restart of every class. ${count(done)} of ${count(names.length)} so far.`);
     parts.about(layout ? "similarity of favoured features" : query.value ? `${plural(ids.length, "match", "matches")}` : "in the network\u2019s order");
     parts.state(count(names.length));
-    attr(asTree, { "aria-pressed": mode.value === "tree", disabled: !grown.value });
-    attr(asList, { "aria-pressed": mode.value === "list" });
+    const asTreeNow = grown.value !== null && wanted.value !== "list"; // what stands there when nothing is searched for
+    attr(asTree, { "aria-pressed": asTreeNow, disabled: !grown.value });
+    attr(asList, { "aria-pressed": !asTreeNow });
     attr(rows, { "aria-activedescendant": active.value !== null && near.includes(active.value) ? `${base}-${active.value}` : null });
     foot.update(layout !== null, hover.value, similarity);
     outOfSight(target, other, top, tall, ids);

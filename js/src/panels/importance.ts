@@ -6,6 +6,7 @@ import { linear, ticks } from "../draw/scales";
 import type { Scale } from "../draw/scales";
 import { CONVERGED, DIVERGED } from "../protocol";
 import type { Frame } from "../protocol";
+import { ROWS } from "../ranking";
 import type { View } from "../view";
 import { importanceRow, ROW } from "./importance_row";
 import type { Row, RowState } from "./importance_row";
@@ -123,9 +124,13 @@ export function importance(view: View): HTMLElement {
     const visible = shown.filter((_, i) => i >= first && i <= last);
     setRows(visible, (row, _k, i) => row.update(state, top(max(0, first) + i), shown.length, max(0, first) + i));
 
-    show(fold, folded.length > 0);
-    fold.style.top = `${above * ROW}px`;
-    text(foldName, `\u25b8 ${folded.length} more`);
+    const open = view.unfolded.value && shown.length > ROWS;
+    show(fold, folded.length > 0 || open);
+    show(foldSvg, !open);
+    show(foldWithin, !open);
+    attr(fold, { "data-open": open });
+    fold.style.top = open ? "" : `${above * ROW}px`;
+    text(foldName, open ? "\u25be fewer" : `\u25b8 ${folded.length} more`);
     attr(foldSvg, { width: w, style: `left:${left}px` });
     attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 6v8`).join("") });
     const widest = max(0, ...folded.map((k) => abs(frame.ofiv[k])).filter(finite));
@@ -148,7 +153,7 @@ export function importance(view: View): HTMLElement {
   });
   view.on(scroller, "scroll", draw);
 
-  view.on(fold, "click", () => (view.unfolded.value = true));
+  view.on(fold, "click", () => (view.unfolded.value = !view.unfolded.value));
   view.on(rows, "pointerenter", () => (view.holdRows.value = true));
   view.on(rows, "pointerleave", () => {
     view.holdRows.value = false;

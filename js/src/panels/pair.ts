@@ -54,6 +54,7 @@ export function pair(view: View): HTMLElement {
     drawnFor = now;
     [i, j].forEach((k, n) => described(channels[n], meta, k));
     facts.replaceChildren(...(known ? factsOf(known) : [h("p.about", frame.state === "running" ? "The truth table comes when the pair has been read." : "This pair has not been read.")]));
+    attr(content, { "data-several": known !== null && known.tables.length > 1 });
     tables.replaceChildren(...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
   });
 

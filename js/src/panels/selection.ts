@@ -62,7 +62,7 @@ export function selectionBar(view: View): HTMLElement {
   const channel = chip(view, "channel", () => store.select({ channel: null }));
   const pair = chip(view, "pair", () => store.select({ pair: null }));
   const restart = chip(view, "restart", () => store.select({ restart: null }));
-  const hint = h("span.about.hint", "Shift-click a second class to compare");
+  const hint = h("span.about.hint", matchMedia("(pointer: coarse)").matches ? "Hold a second class to compare" : "Shift-click a second class to compare");
   const clear = h("button.link", { type: "button" }, "Clear");
   const key = h("kbd", "Esc");
   const python = h("button.python", { type: "button", title: "The same from Python: click copies" });
