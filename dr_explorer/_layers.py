@@ -85,8 +85,13 @@ class Watched:
     skip: frozenset[int]  # numbers of the squash calls to leave out
 
 
-def _run(network: Network, inputs: tuple, mode: Squashes) -> tuple[list[dict], torch.Tensor]:
-    """One forward pass in which every layer's first tensor passes through a node of its own in the autograd graph."""
+def _run(
+    network: Network, inputs: tuple, mode: Squashes, sources: frozenset[tuple[str, int]] = frozenset()
+) -> tuple[list[dict], torch.Tensor]:
+    """One forward pass in which every layer's first tensor passes through a node of its own in the autograd graph.
+
+    The graph begins at inputs that require a gradient, and at the layer calls in `sources`.
+    """
     records: list[dict] = []
     clock = [0]
     counts: dict[str, int] = {}
@@ -113,6 +118,8 @@ def _run(network: Network, inputs: tuple, mode: Squashes) -> tuple[list[dict], t
             if record is None or tensor is None:
                 return None
             record["made"] = tensor.grad_fn
+            if tensor.grad_fn is None and (name, record["number"]) in sources:
+                tensor = tensor.detach().requires_grad_()
             marked = tensor.clone()
             record.update(
                 end=clock[0], out=marked.detach(), node=marked.grad_fn, template=tree_map(lambda t: None, out)
@@ -142,13 +149,21 @@ def _with_graph(inputs: tuple) -> tuple:
 
 def watch(network: Network) -> Watched:
     """Run the network twice, on two rows and on three, and read the graph of the first."""
-    n = network.fixed or 2
+    two, three = (network.fixed,) * 2 if network.fixed else (2, 3)
+    shuffled = network.shuffled()
     with torch.enable_grad():
-        other, _ = _run(network, _with_graph(network.rows(network.fixed or 3, network.shuffled())), Squashes())
+        other, _ = _run(network, _with_graph(network.rows(three, shuffled)), Squashes())
+        later = {(r["layer"], r["number"]): r["out"] for r in other}
+        sources: set[tuple[str, int]] = set()
+        if not any(x.is_floating_point() for x in tensors(network.example)):
+            # Whole numbers (tokens) have no gradient: the graph begins where they become vectors.
+            for r in _run(network, network.rows(three), Squashes())[0]:
+                again = later.get((r["layer"], r["number"]))
+                if r["out"].is_floating_point() and again is not None and not torch.equal(r["out"], again):
+                    sources.add((r["layer"], r["number"]))
         mode = Squashes()
-        records, output = _run(network, _with_graph(network.rows(n)), mode)
+        records, output = _run(network, _with_graph(network.rows(two)), mode, frozenset(sources))
     squash, skip = find_squash(mode, output)
-    later = {(r["layer"], r["number"]): r["out"] for r in other}
     clean = lineage.bottlenecks(output.grad_fn)
     reached = set(lineage.ancestry(output.grad_fn))
     depth = lineage.depths(output.grad_fn)

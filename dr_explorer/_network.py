@@ -130,22 +130,22 @@ class Network:
         if whole and runs(lambda x: x, floats=True):
             return
         given = " and ".join(str(tuple(x.shape)) for x in tensors(as_tensors(example_input)))
+        swapped = "the axes of alphabet and positions are swapped; pass x.transpose(1, 2)"
+        changes = [
+            (swapped, lambda x: x.transpose(1, 2) if x.ndim == 3 else x),
+            ("there is no axis for the rows; pass x[None] (one row)", lambda x: x[None]),
+            ("pass x[:, :, None]", lambda x: x[:, :, None] if x.ndim == 3 else x),
+            ("pass x[:, None]", lambda x: x[:, None] if x.ndim == 3 else x),
+            ("pass x[:, 0]", lambda x: x[:, 0] if x.ndim == 4 else x),
+            ("pass x[:, :, 0]", lambda x: x[:, :, 0] if x.ndim == 4 else x),
+        ]
         for floats in (False, True):
-            if runs(lambda x: x.transpose(1, 2) if x.ndim == 3 else x, floats):
-                taken = " and ".join(str(tuple(x.shape)) for x in tensors(self.example))
-                raise ValueError(
-                    f"example_input has shape {given}, but this network takes {taken}: the axes of alphabet and "
-                    "positions are swapped; pass x.transpose(1, 2)"
-                ) from error
-            if runs(lambda x: x[None], floats):
-                raise ValueError(
-                    f"example_input has shape {given}, without an axis for the rows; pass x[None] (one row)"
-                ) from error
-            if runs(lambda x: x[:, :, None] if x.ndim == 3 else x, floats) or runs(
-                lambda x: x[:, None] if x.ndim == 3 else x, floats
-            ):
-                taken = " and ".join(str(tuple(x.shape)) for x in tensors(self.example))
-                raise ValueError(f"example_input has shape {given}, but this network takes {taken}") from error
+            for advice, change in changes:
+                if runs(change, floats):
+                    taken = " and ".join(str(tuple(x.shape)) for x in tensors(self.example))
+                    raise ValueError(
+                        f"example_input has shape {given}, but this network takes {taken}: {advice}"
+                    ) from error
         raise ValueError(
             f"the network does not run on example_input of shape {given} ({type(error).__name__}: {error}); "
             "give a tensor (N, 4, L), one-hot ACGT, or a tuple of the network's inputs"

@@ -82,6 +82,7 @@ def _check_is_network(model: Any) -> None:
     raise TypeError(f"expected a network (torch.nn.Module or torch.export.ExportedProgram), got {what}{advice}")
 
 
+@torch.no_grad()
 def _check_weights(module: nn.Module) -> None:
     lazy = [n for n, p in module.named_parameters() if isinstance(p, nn.parameter.UninitializedParameter)]
     if lazy:

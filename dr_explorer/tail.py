@@ -26,6 +26,8 @@ _AGREEMENT = 1e-3
 _PROBES = (1.0, 10.0, 100.0)
 
 
+# Under torch.inference_mode() nothing made has a gradient, ever.
+@torch.inference_mode(False)
 def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> pd.DataFrame:
     """The layers of a network, and where it can be cut.
 
@@ -117,6 +119,7 @@ class Tail:
         batch.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, model, layer=None, *, example_input, output=None, device=None):
         self._network = Network(model, example_input, output, device)
         seen = watch(self._network)
@@ -135,6 +138,11 @@ class Tail:
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
         self._check_squash()
+
+    @property
+    def example(self) -> tuple[Any, ...]:
+        """The network's inputs as it was shown them, on its device."""
+        return self._network.example
 
     # -- the three functions --------------------------------------------------------------------------------------
 
@@ -157,8 +165,8 @@ class Tail:
         grad : tensor (N, \\*shape)
             No graph is left behind.
         """
-        with torch.enable_grad():
-            maps = maps.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
             score = self._run(maps).gather(1, targets.unsqueeze(1)).squeeze(1)
             (grad,) = torch.autograd.grad(score, maps, torch.ones_like(score))
         return score.detach(), grad
