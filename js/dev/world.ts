@@ -284,7 +284,7 @@ export class World {
     const corners = Float32Array.from([-0.01, 0.4, 0.64, 0.85, -1.67, 1.14, 1.17, 1.57].slice(0, 4 * B));
     return encode(
       {
-        ...this.#header("pair"), target, pair, logic: "or", confidence: 0.94, words: two ? "Two basins, two ways" : "Either is enough", agree: [10, 10],
+        ...this.#header("pair"), target, pair, logic: "either channel alone turns the class on", confidence: 0.94, words: two ? "Two basins, two ways" : "Either is enough", agree: [60, 64],
         groups: [[pair[0], (pair[0] + 9) % K], [pair[1]]],
         tables: [
           { label: "either absence is enough", basin: two ? 1 : null, nonlinearity: -0.21, low: -0.23, high: -0.19 },

@@ -94,6 +94,7 @@ export interface Tree extends Common {
 export interface Pairs extends Common {
   type: "pairs";
   target: number;
+  message?: string | null;
   channels: Uint32Array;
   nonlinearity: Float32Array;
 }

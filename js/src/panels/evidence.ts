@@ -6,6 +6,6 @@ import { panel } from "./panel";
 
 export function evidence(_view: View): HTMLElement {
   const parts = panel("evidence", "Evidence", "insertion in sequence");
-  parts.body.append(h("p.empty", "Nothing shown here has been tested in sequences yet: all panels speak of the feature map alone."));
+  parts.body.append(h("p.empty", "Nothing has been tested by insertion in sequences yet."));
   return parts.node;
 }

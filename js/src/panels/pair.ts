@@ -47,7 +47,7 @@ export function pair(view: View): HTMLElement {
     text(name, `${i} \u00d7 ${j}`);
     attr(words, { class: known ? "dre-conclusion" : "dre-about" });
     parts.about(known ? known.words || known.logic : "");
-    parts.state(known ? `${known.agree[0]} of ${known.agree[1]} restarts agree` : "");
+    parts.state(known ? `${known.agree[0]} of ${known.agree[1]} backgrounds agree` : "");
     scatter.draw(frame, [i, j], known?.others ?? null);
     const now = [known, meta, i, j, view.theme.value];
     if (now.every((v, n) => v === drawnFor[n])) return;
