@@ -39,7 +39,7 @@ def made(
     score = rng.normal(5, 0.05, size=(n_targets, n_restarts))
     if n_restarts > 3 and n_channels > 1:
         second = np.arange(n_restarts) >= n_restarts - 2
-        fiv[0, :, :2] = np.where(second[:, None], [-2.0, 1.5], [2.0, -1.5]) + 0.02 * rng.normal(size=(n_restarts, 2))
+        fiv[0, :, :2] = np.where(second[:, None], [-4.0, 3.0], [4.0, -3.0]) + 0.02 * rng.normal(size=(n_restarts, 2))
         score[0] -= second
     steps = np.array([1, 2, 3, 4, 6, 8, 12, 16])
     trace = score[..., None] - 1 - 5 * np.exp(-steps / rng.uniform(1, 3, size=(n_targets, n_restarts, 1)))

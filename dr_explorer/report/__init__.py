@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.document import Document
 from bokeh.embed import file_html
-from bokeh.events import DocumentReady, Tap
+from bokeh.events import DocumentReady, DoubleTap, Tap
 from bokeh.layouts import row
 from bokeh.models import ColumnDataSource, CustomJS, Model, Select, TextInput, Toggle
 from bokeh.plotting import figure
@@ -25,10 +25,13 @@ from dr_explorer.files import whole
 from dr_explorer.report import page, plots, text
 from dr_explorer.report.letters import LETTERS
 from dr_explorer.report.rows import (
+    BEYOND,
+    DECADE,
     DIGITS,
     LOGO_LEFT,
     LOGO_TALL,
     LOGO_WIDTH,
+    MARGIN,
     PALE,
     SOLID,
     convergence_lines,
@@ -210,7 +213,7 @@ def _document(resolution: Resolution, classes: list[page.ClassReading], tree: pa
     args = {
         "state": state,
         "data": packed,
-        "tree": {"x": plots.tree_x(heights).ravel(), "y": places.ravel()},
+        "tree": plots.tree_marks(tree, heights, places),
         "tables": [{"target": c, **table} for c, table in tables.items()],
         "sources": sources | pair_sources,
         "figures": figures,
@@ -264,14 +267,20 @@ def _link(args: dict[str, Any]) -> CustomJS:
     widgets["search"].js_on_change("value", CustomJS(args={"state": state, "names": names}, code=_FIND))
     order = {"state": state, "order": args["data"]["order"]}
     for name in ("classes", "strip"):
-        figures[name].js_on_event(Tap, CustomJS(args=order, code=_TAP_CLASS))
+        _on_click(figures[name], CustomJS(args=order, code=_TAP_CLASS))
     rows = {"state": state, "rows": args["sources"]["rows"]}
     for name in ("names", "bars", "numbers"):
-        figures[name].js_on_event(Tap, CustomJS(args=rows, code=_TAP_CHANNEL))
+        _on_click(figures[name], CustomJS(args=rows, code=_TAP_CHANNEL))
     if "pairs" in figures:
         cells = {"state": state, "cells": args["sources"]["cells"]}
-        figures["pairs"].js_on_event(Tap, CustomJS(args=cells, code=_TAP_PAIR))
+        _on_click(figures["pairs"], CustomJS(args=cells, code=_TAP_PAIR))
     return redraw
+
+
+def _on_click(p: figure, callback: CustomJS) -> None:
+    """Every click counts: of two quick ones, Bokeh calls the second a double tap, wherever it is."""
+    p.js_on_event(Tap, callback)
+    p.js_on_event(DoubleTap, callback)
 
 
 _FIND = """
@@ -319,11 +328,14 @@ def _look() -> dict[str, Any]:
         "solid": SOLID,
         "pale": PALE,
         "digits": DIGITS,
+        "margin": MARGIN,
+        "beyond": BEYOND,
+        "decade": DECADE,
         "logo": {"left": LOGO_LEFT, "width": LOGO_WIDTH, "tall": LOGO_TALL},
         "named": plots.NAMED,
         "name_letters": plots.LETTERS,
         "heat": [plots.TREE + plots.NAMES, plots.HEAT],
         "names_from": plots.TREE,
         "gap_steps": page.GAP_STEPS,
-        "none": -page.INT16 - 1,
+        "nothing": page.NOTHING,
     }

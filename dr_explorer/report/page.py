@@ -6,6 +6,7 @@ far below their spread; convergence to 1/32 of a decade.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from dr_explorer.resolution import Resolution
 
 INT16 = 32767
+NOTHING = -INT16 - 1  # stands for NaN
+TINY = float(np.finfo(np.float32).tiny)  # the scale of a class whose numbers are all zero
 GAP_STEPS = 32  # steps a decade of the convergence lines
 DECADES = 7  # told apart below a class's widest gap
 POINTS = 96  # of a convergence line: more than its panel has pixels to tell apart
@@ -98,44 +101,44 @@ def logo_heights(resolution: Resolution) -> np.ndarray | None:
 
 
 def pack(resolution: Resolution, classes: list[ClassReading], tree: Tree) -> dict[str, Any]:
-    """Everything the page's own code reads, as lists of names and small arrays."""
+    """Everything the page's own code reads.
+
+    The numbers of a class are one base64 string, which the page decodes when that class is selected: int16 for OFIV,
+    low, high and spread (K each) and the basins' means (B x K), in units of the class's scale, then bytes for its
+    convergence (T x P). A negative spread says that the restarts disagree, so that the flag costs nothing.
+    """
     data = resolution.dataset
-    stacked = {name: np.stack([getattr(one, name) for one in classes]) for name in ("ofiv", "low", "high", "spread")}
-    disagree = np.stack([one.disagree for one in classes])
-    sizes = [np.nan_to_num(np.abs(values), posinf=0).max(axis=1) for values in stacked.values()]
-    scale = np.maximum(np.max(sizes, axis=0), np.finfo(np.float32).tiny) / INT16
-    packed = {name: _int16(values, scale) for name, values in stacked.items()}
-    # A negative standard deviation says that the restarts disagree; so the flag costs nothing. (-1 stands for -0.)
-    packed["spread"] = np.where(disagree, -np.maximum(packed["spread"], 1), packed["spread"]).astype(np.int16)
-    means = [_int16(one.basin_means, np.full(len(one.basin_means), s)) for one, s in zip(classes, scale, strict=True)]
     steps, gap, gap_low = convergence_bytes(data)
+    records, scales = [], []
+    for one, lines in zip(classes, gap, strict=True):
+        numbers = np.concatenate([np.stack([one.ofiv, one.low, one.high, one.spread]), one.basin_means])
+        scale = max(float(np.abs(np.nan_to_num(numbers, posinf=0, neginf=0)).max(initial=0)) / INT16, TINY)
+        rounded = _int16(numbers, scale)
+        rounded[3] = np.where(one.disagree, -np.maximum(rounded[3], 1), rounded[3])
+        records.append(b64encode(rounded.astype("<i2").tobytes() + lines.tobytes()).decode("ascii"))
+        scales.append(scale)
     return {
-        **packed,
+        "records": records,
+        "scale": np.array(scales),
+        "basins": np.array([len(one.basin_means) for one in classes], np.int32),
         "names": [layout.plain(name) for name in resolution.targets],
         "channels": [layout.plain(name) for name in data.channel.values],
-        "scale": scale.astype(np.float32),
-        "basin_means": np.concatenate(means) if means else np.zeros((0, data.sizes["channel"]), np.int16),
-        "basin_start": np.cumsum([0, *map(len, means)]).astype(np.int32),
         "basin": np.stack([one.basin for one in classes]).astype(np.int8),
         "sharing": resolution.sharing().values.astype(np.int32),
         "place": tree.place.astype(np.int32),
         "order": tree.order.astype(np.int32),
         "parent": layout.parents(tree.branches).astype(np.int32),
         "steps": steps.astype(np.int32),
-        "gap": gap,
-        "gap_low": gap_low.astype(np.float32),
-        "score": data.score.values.astype(np.float32),
-        "objective": data.objective.values.astype(np.float32),
+        "gap_low": gap_low,
         "status": data.status.values.astype(np.uint8),
-        "taken": data.steps.values.astype(np.int32) if "steps" in data else np.zeros(data.score.shape, np.int32),
         "logo": logo_heights(resolution),
     }
 
 
-def _int16(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Rows in units of their scale; NaN as the smallest number there is."""
-    scaled = np.rint(np.clip(np.nan_to_num(values) / scale[:, None], -INT16, INT16))
-    return np.where(np.isfinite(values), scaled, -INT16 - 1).astype(np.int16)
+def _int16(values: np.ndarray, scale: float) -> np.ndarray:
+    """Values in units of a scale; NaN as the smallest number there is."""
+    scaled = np.rint(np.clip(np.nan_to_num(values) / scale, -INT16, INT16))
+    return np.where(np.isfinite(values), scaled, NOTHING).astype(np.int16)
 
 
 def convergence(resolution: Resolution, c: int) -> tuple[np.ndarray, np.ndarray]:

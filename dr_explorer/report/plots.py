@@ -9,7 +9,6 @@ from bokeh.models import (
     ColumnDataSource,
     CustomJSHover,
     CustomJSTickFormatter,
-    DataRange1d,
     FixedTicker,
     HoverTool,
     Legend,
@@ -25,7 +24,7 @@ from bokeh.plotting import figure
 
 from dr_explorer import layout, palette
 from dr_explorer.report import page
-from dr_explorer.report.rows import LOGO_LEFT, LOGO_WIDTH
+from dr_explorer.report.rows import LOGO_LEFT, LOGO_WIDTH, decades, extent
 
 ROW = 20  # px an importance row
 TREE, NAMES, HEAT, STRIP = 84, 196, 184, 96  # px: the columns of the classes panel
@@ -34,9 +33,10 @@ LOW, HIGH = 220, 860  # px: least and greatest height of the classes panel
 NAMED = 70  # class names drawn at most; more would overlap, so they come with zooming in
 LETTERS = 30  # of a class name before it is cut; all of it on hover
 SUPPORTED, WEAK = 0.95, 0.70
+LEAST = 12  # px: a clade less tall carries no support dot
 SMALL, TEXT = "11px", "12px"
-SIGN = CustomJSTickFormatter(code="return String(Number(tick.toPrecision(6))).replace('-', '\\u2212')")
-DECADE = CustomJSTickFormatter(code="return tick >= 1e4 || tick < 1e-4 ? tick.toExponential(0) : String(tick)")
+SIGN = "return String(Number(tick.toPrecision(6))).replace('-', '\\u2212')"
+DECADE = "return tick >= 1e4 || tick < 1e-4 ? tick.toExponential(0) : String(tick)"
 
 
 def plain_figure(**options: Any) -> figure:
@@ -68,11 +68,9 @@ def no_formula(text: str) -> str:
 
 def bars(rows: ColumnDataSource, marks: ColumnDataSource, fold: ColumnDataSource, **options: Any) -> figure:
     """Bars with whiskers; marks of the basins where restarts disagree; the comparison; ticks of the folded channels."""
-    p = plain_figure(
-        width=options.pop("width", 520), y_range=Range1d(0, 1), x_range=DataRange1d(range_padding=0.04), **options
-    )
+    p = plain_figure(y_range=Range1d(0, 1), x_range=Range1d(*extent(rows.data, marks.data)), **options)
     p.yaxis.visible = False
-    p.xaxis.formatter = SIGN
+    p.xaxis.formatter = CustomJSTickFormatter(code=SIGN)
     p.add_layout(Span(location=0, dimension="height", line_color=palette.INK_3, line_width=1, level="underlay"))
     drawn = p.hbar(
         y="y", right="value", left=0, height=0.6, source=rows, fill_color="colour", fill_alpha="alpha",
@@ -94,7 +92,7 @@ def bars(rows: ColumnDataSource, marks: ColumnDataSource, fold: ColumnDataSource
 
 def importance_panel(sources: dict[str, ColumnDataSource], n_rows: int, logos: bool, width: int) -> dict[str, figure]:
     """Channel and logo, bars, and numbers: three figures that share their rows."""
-    left = int(LOGO_LEFT + (LOGO_WIDTH + 10 if logos else 0))
+    left = int(LOGO_LEFT + (LOGO_WIDTH + 10 if logos else 30))
     right = 122
     height = ROW * (n_rows + 1) + 26
     rows, chosen = sources["rows"], sources["chosen_row"]
@@ -114,7 +112,6 @@ def importance_panel(sources: dict[str, ColumnDataSource], n_rows: int, logos: b
         )
         band.glyph.line_color = None
         band.level = "underlay"
-    p.x_range.renderers = [r for r in p.renderers if r.data_source in (rows, sources["marks"])]
     bold = {"text_font_size": TEXT, "text_baseline": "middle", "text_color": palette.INK}
     names.text(x=LOGO_LEFT - 8, y="y", text="channel", source=rows, text_align="right", text_font_style="bold", **bold)
     names.patches(xs="xs", ys="ys", source=sources["logo"], fill_color="colour", line_color=None)
@@ -146,15 +143,11 @@ def importance_panel(sources: dict[str, ColumnDataSource], n_rows: int, logos: b
 def convergence(lines: ColumnDataSource, ends: ColumnDataSource, **options: Any) -> figure:
     """Gap to the best objective, the best at the top; a line a restart, in the colour of the basin it ended in."""
     options = {"width": 520, "height": 220} | options
-    p = plain_figure(
-        y_axis_type="log",
-        y_range=DataRange1d(flipped=True, range_padding=0.08),
-        x_range=DataRange1d(start=0),
-        **options,
-    )
+    across, down = decades(lines.data)
+    p = plain_figure(y_axis_type="log", y_range=Range1d(*down), x_range=Range1d(*across), **options)
     p.ygrid.visible, p.xgrid.visible = True, False
     p.xaxis.axis_label, p.yaxis.axis_label = "step", "gap to the best, logits"
-    p.yaxis.formatter = DECADE
+    p.yaxis.formatter = CustomJSTickFormatter(code=DECADE)
     p.yaxis.ticker.num_minor_ticks = 0
     p.multi_line("xs", "ys", source=lines, line_color="colour", line_alpha=0.75, line_width=1.2)
     drawn = p.scatter(x="x", y="y", source=ends, marker="mark", size=7, color="colour")
@@ -183,7 +176,8 @@ def classes(tree: page.Tree, targets: list[str]) -> tuple[figure, dict[str, Colu
     p.multi_line(list(x), list(places), line_color=palette.INK_2, line_width=1)
     p.multi_line("xs", "ys", source=other_path, line_color=palette.INK, line_width=1.5, line_dash=[3, 2])
     p.multi_line("xs", "ys", source=path, line_color=palette.SELECTED, line_width=2)
-    support = _support_dots(p, tree, x, places)
+    marks = ColumnDataSource(dots(tree_marks(tree, heights, places), height / n))
+    support = p.scatter("x", "y", source=marks, size=5, line_color="edge", fill_color="fill")
 
     names = [layout.plain(name) for name in targets]
     labels = ColumnDataSource({"y": [], "text": [], "style": [], "colour": []})
@@ -199,7 +193,8 @@ def classes(tree: page.Tree, targets: list[str]) -> tuple[figure, dict[str, Colu
            fill_alpha="fill", line_width=1.5, level="overlay")  # fmt: skip
     size = f"{min(12, max(9, int(height / max(n, 1) * 0.78)))}px" if n <= NAMED else SMALL
     p.text(x=TREE + 4, y="y", text="text", source=labels, text_font_style="style", text_color="colour",
-           text_font_size=size, text_baseline="middle")  # fmt: skip
+           text_font_size=size, text_baseline="middle", level="overlay", background_fill_color="white",
+           background_fill_alpha=0.0 if n <= NAMED else 0.85)  # fmt: skip
 
     in_order = tree.similarity[np.ix_(tree.order, tree.order)]
     none, *shades = ["#ffffff", *palette.ramp(palette.UNLIKE, palette.LIKE, 255, palette.SIMILARITY)]
@@ -208,7 +203,7 @@ def classes(tree: page.Tree, targets: list[str]) -> tuple[figure, dict[str, Colu
     _hover_classes(p, image, support, names, tree.order)
     p.add_tools(zoom := WheelZoomTool(dimensions="height"), PanTool(dimensions="height"))
     p.toolbar.active_scroll = zoom
-    return p, {"labels": labels, "frames": frames, "path": path, "other_path": other_path}
+    return p, {"labels": labels, "frames": frames, "path": path, "other_path": other_path, "dots": marks}
 
 
 def tree_x(heights: np.ndarray) -> np.ndarray:
@@ -216,16 +211,32 @@ def tree_x(heights: np.ndarray) -> np.ndarray:
     return TREE - 2 - heights / max(heights.max(initial=0), 1e-12) * (TREE - 8)
 
 
-def _support_dots(p: figure, tree: page.Tree, x: np.ndarray, places: np.ndarray):
-    said = np.flatnonzero(np.isfinite(tree.support))
-    share = tree.support[said]
+def tree_marks(tree: page.Tree, heights: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    """Of every branch: its bracket (4 x and 4 y, one after another), how many classes it holds, its support dot."""
+    share = np.nan_to_num(tree.support, nan=-1.0)
     edge = np.where(share < WEAK, palette.WRONG, palette.INK_2)
-    fill = np.where((share >= WEAK) & (share < SUPPORTED), palette.BACKGROUND, edge)
-    source = ColumnDataSource({
-        "x": x[said, 1], "y": places[said, 1:3].mean(axis=1) if len(said) else [],
-        "edge": edge.tolist(), "fill": fill.tolist(), "support": share,
-    })  # fmt: skip
-    return p.scatter("x", "y", source=source, size=5, line_color="edge", fill_color="fill")
+    return {
+        "x": tree_x(heights).ravel(),
+        "y": places.ravel(),
+        "size": tree.branches[:, 3].astype(np.int32),
+        "support": share.astype(np.float32),
+        "edge": edge.tolist(),
+        "fill": np.where((share >= WEAK) & (share < SUPPORTED), palette.BACKGROUND, edge).tolist(),
+        "least": LEAST,
+    }
+
+
+def dots(marks: dict[str, Any], pitch: float) -> dict[str, list]:
+    """Columns of the support dots of the branches that are tall enough to carry one, at `pitch` pixels a class."""
+    chosen = np.flatnonzero((marks["support"] >= 0) & (marks["size"] * pitch >= LEAST))
+    x, y = marks["x"].reshape(-1, 4), marks["y"].reshape(-1, 4)
+    return {
+        "x": x[chosen, 1].tolist(),
+        "y": y[chosen, 1:3].mean(axis=1).tolist(),
+        "edge": [marks["edge"][i] for i in chosen],
+        "fill": [marks["fill"][i] for i in chosen],
+        "support": marks["support"][chosen].tolist(),
+    }
 
 
 def _hover_classes(p: figure, image, support, names: list[str], order: np.ndarray) -> None:
@@ -248,7 +259,7 @@ def _hover_classes(p: figure, image, support, names: list[str], order: np.ndarra
 
 def strip(source: ColumnDataSource, classes_plot: figure) -> figure:
     """One channel's importance in every class, beside the classes."""
-    p = plain_figure(width=STRIP, height=classes_plot.height, y_range=classes_plot.y_range, x_range=DataRange1d())
+    p = plain_figure(width=STRIP, height=classes_plot.height, y_range=classes_plot.y_range, x_range=Range1d(0, 1))
     p.axis.visible = False
     p.grid.visible = False
     p.hbar(y="y", right="value", left=0, height=0.8, source=source, fill_color="colour", line_color=None)

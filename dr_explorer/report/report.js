@@ -10,45 +10,56 @@ const C = data.names.length
 const number = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013")
 const cut = (name) => (name.length <= look.name_letters ? name : name.slice(0, look.name_letters - 1) + "\u2026")
 const noFormula = (text) => text.replaceAll("$$", "$\u200b$").replaceAll("\\(", "\\\u200b(").replaceAll("\\[", "\\\u200b[")
-const importance = (array, c, k) => {
-  const q = array[c * K + k]
-  return q === look.none ? NaN : q * data.scale[c]
+
+// The record of a class: int16 for OFIV, low, high, spread and the basins' means, then bytes for convergence.
+const [OFIV, LOW, HIGH, SPREAD, MEANS] = [0, 1, 2, 3, 4]
+const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+const record = (c) => {
+  const raw = bytes(data.records[c])
+  const rows = MEANS + data.basins[c]
+  const words = new DataView(raw.buffer)
+  const at = (row, k) => {
+    const q = words.getInt16(2 * (row * K + k), true)
+    return q === look.nothing ? NaN : q * data.scale[c]
+  }
+  return {at, gap: raw.subarray(2 * rows * K)}
 }
+const one = record(c)
+const compared = other < 0 ? null : record(other)
 
 // ---- importance: which channels get a row, and what stands in it -----------------------------------------------
 
-const values = Array.from({length: K}, (_, k) => importance(data.ofiv, c, k))
+const values = Array.from({length: K}, (_, k) => one.at(OFIV, k))
 const key = (k) => (Number.isFinite(values[k]) ? values[k] : 0)
 const n_rows = widgets.everything.active ? K : Math.min(look.rows, K)
 const by_size = Array.from({length: K}, (_, k) => k).sort((a, b) => Math.abs(key(b)) - Math.abs(key(a)) || a - b)
 const shown = by_size.slice(0, n_rows).sort((a, b) => key(b) - key(a) || a - b)
-const folded = by_size.slice(n_rows)
+const folded = by_size.slice(n_rows).sort((a, b) => a - b)
 const above = shown.filter((k) => key(k) >= 0).length
 const fold = folded.length > 0
 const y = shown.map((_, i) => i + (fold && i >= above ? 1 : 0))
-const spread = (k) => data.spread[c * K + k]
-const disagree = shown.map((k) => spread(k) < 0 && spread(k) !== look.none)
+const disagree = shown.map((k) => one.at(SPREAD, k) < 0)
 
 const rows = {
   y, k: shown,
   channel: shown.map((k) => data.channels[k]),
   value: shown.map((k) => values[k]),
-  low: shown.map((k) => importance(data.low, c, k)),
-  high: shown.map((k) => importance(data.high, c, k)),
+  low: shown.map((k) => one.at(LOW, k)),
+  high: shown.map((k) => one.at(HIGH, k)),
   colour: shown.map((k) => (values[k] < 0 ? look.negative : look.positive)),
   alpha: disagree.map((d) => (d ? look.pale : look.solid)),
   line: disagree.map(Number),
-  spread: shown.map((k) => number(Math.abs(importance(data.spread, c, k)), look.digits)),
+  spread: shown.map((k) => number(Math.abs(one.at(SPREAD, k)), look.digits)),
   mark: disagree.map(Number),
   sharing: shown.map((k) => String(data.sharing[k])),
-  other: shown.map((k) => (other < 0 ? NaN : importance(data.ofiv, other, k))),
+  other: shown.map((k) => (compared ? compared.at(OFIV, k) : NaN)),
 }
 const marks = {x: [], y: [], colour: [], mark: []}
-for (let b = data.basin_start[c]; b < data.basin_start[c + 1]; b++) {
-  const [colour, mark] = look.basins[b - data.basin_start[c]]
+for (let b = 0; b < data.basins[c]; b++) {
+  const [colour, mark] = look.basins[b]
   shown.forEach((k, i) => {
     if (!disagree[i]) return
-    marks.x.push(data.basin_means[b * K + k] * data.scale[c])
+    marks.x.push(one.at(MEANS + b, k))
     marks.y.push(y[i])
     marks.colour.push(colour)
     marks.mark.push(mark)
@@ -83,11 +94,16 @@ sources.words.data = fold
   ? {y: [above], more: [`${folded.length} more`], within: [`within \u00b1${number(widest, look.digits)}`]}
   : {y: [], more: [], within: []}
 
+// Room for everything that is drawn, and for zero.
+const drawn = [...rows.value, ...rows.low, ...rows.high, ...rows.other, ...marks.x].filter(Number.isFinite)
+const [least, most] = [Math.min(0, ...drawn), Math.max(0, ...drawn)]
+const margin = look.margin * (most - least) || 1
+figures.bars.x_range.setv({start: least - margin, end: most + margin})
+
 const range = figures.bars.y_range
 const room = Math.min(look.rows, K)
 if (range.start - range.end !== room + 1 || !widgets.everything.active) {
-  range.start = room + 0.5
-  range.end = -0.5
+  range.setv({start: room + 0.5, end: -0.5})
 }
 
 // ---- the selected channel: its row, and its importance in every class ------------------------------------------
@@ -96,7 +112,17 @@ const channel = state.data.channel[0]
 const leading = channel >= 0 ? channel : by_size[0]
 const row = shown.indexOf(channel)
 sources.chosen_row.data = {y: row < 0 ? [] : [y[row]]}
-const across = Array.from({length: C}, (_, i) => importance(data.ofiv, i, leading))
+// One number out of every record: only the letters that hold its two bytes are decoded.
+const ofivOf = (c, k) => {
+  const group = Math.floor((2 * k) / 3) // three bytes are four letters
+  const raw = atob(data.records[c].slice(4 * group, 4 * group + 8))
+  const at = 2 * k - 3 * group
+  const q = ((raw.charCodeAt(at) | (raw.charCodeAt(at + 1) << 8)) << 16) >> 16 // the sign of 16 bits
+  return q === look.nothing ? NaN : q * data.scale[c]
+}
+const across = Array.from({length: C}, (_, i) => ofivOf(i, leading))
+const both = [0, ...across.filter(Number.isFinite)]
+figures.strip.x_range.setv({start: Math.min(...both) || -1e-9, end: Math.max(...both) || 1e-9})
 sources.strip.data = {
   y: Array.from(data.place),
   value: across.map((v) => (Number.isFinite(v) ? v : 0)),
@@ -123,7 +149,7 @@ for (let t = 0; t < T; t++) {
   const xs = []
   const ys = []
   for (let p = 0; p < P; p++) {
-    const byte = data.gap[(c * T + t) * P + p]
+    const byte = one.gap[t * P + p]
     if (!byte) continue
     xs.push(data.steps[p])
     ys.push(10 ** (data.gap_low[c] + (byte - 1) / look.gap_steps))
@@ -142,6 +168,12 @@ for (let t = 0; t < T; t++) {
   ends.word.push(b < 0 ? "left out" : `basin ${b + 1}: ${sizes[b]} restart${sizes[b] === 1 ? "" : "s"}`)
   ends.restart.push(t)
 }
+const steps = lines.xs.flat()
+const gaps = lines.ys.flat()
+if (gaps.length) {
+  figures.convergence.x_range.setv({start: 0, end: look.beyond * Math.max(...steps)})
+  figures.convergence.y_range.setv({start: look.decade * Math.max(...gaps), end: Math.min(...gaps) / look.decade})
+}
 sources.lines.data = lines
 sources.ends.data = ends
 
@@ -158,17 +190,29 @@ const label = (c) => {
   labels.colour.push(c === state.data.target[0] ? look.selected : look.ink)
 }
 if (bottom - top < look.named) for (let i = top; i <= bottom; i++) label(data.order[i])
-else for (const one of other >= 0 && other !== c ? [c, other] : [c]) label(one)
+else for (const chosen of other >= 0 && other !== c ? [c, other] : [c]) label(chosen)
 sources.labels.data = labels
+
+const pitch = figures.classes.height / Math.abs(view.start - view.end)
+const dots = {x: [], y: [], edge: [], fill: [], support: []}
+tree.support.forEach((share, i) => {
+  if (share < 0 || tree.size[i] * pitch < tree.least) return
+  dots.x.push(tree.x[4 * i + 1])
+  dots.y.push((tree.y[4 * i + 1] + tree.y[4 * i + 2]) / 2)
+  dots.edge.push(tree.edge[i])
+  dots.fill.push(tree.fill[i])
+  dots.support.push(share)
+})
+sources.dots.data = dots
 
 const [heat, heat_width] = look.heat
 const frames = {left: [], right: [], top: [], bottom: [], colour: [], fill: [], dash: []}
 const frame = (left, right, top, bottom, colour, fill, dash) => {
   for (const [name, value] of Object.entries({left, right, top, bottom, colour, fill, dash})) frames[name].push(value)
 }
-for (const [one, colour, dash] of [[other, look.ink, "dashed"], [c, look.selected, "solid"]]) {
-  if (one < 0) continue
-  const at = data.place[one]
+for (const [chosen, colour, dash] of [[other, look.ink, "dashed"], [c, look.selected, "solid"]]) {
+  if (chosen < 0) continue
+  const at = data.place[chosen]
   frame(look.names_from, heat, at - 0.5, at + 0.5, colour, 0.09, "solid")
   frame(heat, heat + heat_width, at - 0.5, at + 0.5, colour, 0, dash)
   frame(heat + (at / C) * heat_width, heat + ((at + 1) / C) * heat_width, -0.5, C - 0.5, colour, 0, dash)
@@ -213,8 +257,8 @@ if (table && sources.cells) {
   sources.cells.data = cells
   const places = table.features.map((_, i) => i)
   sources.diagonal.data = {x: places, y: places, text: table.features.map(cut)}
-  Object.assign(figures.pairs.x_range, {start: -0.7, end: n - 0.3})
-  Object.assign(figures.pairs.y_range, {start: n - 0.3, end: -0.7})
+  figures.pairs.x_range.setv({start: -0.7, end: n - 0.3})
+  figures.pairs.y_range.setv({start: n - 0.3, end: -0.7})
 
   const strongest = cells.index[cells.value.reduce((best, v, i) => (Math.abs(v) > Math.abs(cells.value[best] ?? 0) ? i : best), 0)]
   const pair = cells.index.includes(state.data.pair[0]) ? state.data.pair[0] : strongest
@@ -248,7 +292,6 @@ const diverged = ended.filter((s) => s === 4).length
 caption("dr-class", data.names[c])
 caption("dr-other", other >= 0 ? data.names[other] : "")
 caption("dr-restarts", diverged ? `${diverged} of ${T} restarts diverged and left out` : "")
-const compared = document.getElementById("dr-compared")
-if (compared) compared.classList.toggle("dr-none", other < 0)
+document.getElementById("dr-compared")?.classList.toggle("dr-none", other < 0)
 if (widgets.target.value !== String(c)) widgets.target.value = String(c)
 if (widgets.other.value !== String(other)) widgets.other.value = String(other)

@@ -11,6 +11,8 @@ from dr_explorer.report.letters import logo_polygons
 LOGO_LEFT, LOGO_WIDTH, LOGO_TALL = 44.0, 96.0, 0.84  # px, px, rows
 SOLID, PALE = 0.8, 0.28  # opacity of a bar whose restarts agree, and disagree
 DIGITS = 3  # of the standard deviation
+MARGIN = 0.04  # room beside the bars, of their range
+BEYOND, DECADE = 1.03, 1.6  # room around the convergence lines: behind the last step, and factors above and below
 
 
 def importance_rows(
@@ -53,6 +55,25 @@ def importance_rows(
         within = np.abs(np.nan_to_num(reading.ofiv[folded])).max()
         words = {"y": [at], "more": [f"{len(folded)} more"], "within": [f"within \u00b1{number(within, DIGITS)}"]}
     return bars, marks, ticks, words
+
+
+def extent(bars: dict, marks: dict) -> tuple[float, float]:
+    """The range of the bars' axis: everything drawn, and zero."""
+    values = np.concatenate(
+        [np.asarray(bars[name], float) for name in ("value", "low", "high", "other")] + [marks["x"]]
+    )
+    values = values[np.isfinite(values)]
+    least, most = min(values.min(initial=0), 0.0), max(values.max(initial=0), 0.0)
+    margin = MARGIN * (most - least) or 1.0
+    return least - margin, most + margin
+
+
+def decades(lines: dict) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The ranges of the convergence's axes: steps from 0, gaps from the widest (at the bottom) to the narrowest."""
+    steps, gaps = (np.concatenate([[], *lines[name]]) for name in ("xs", "ys"))
+    if not gaps.size:
+        return (0.0, 1.0), (1.0, 0.1)
+    return (0.0, BEYOND * float(steps.max())), (DECADE * float(gaps.max()), float(gaps.min()) / DECADE)
 
 
 def logo_columns(heights: np.ndarray | None, bars: dict) -> dict[str, list]:
