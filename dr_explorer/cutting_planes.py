@@ -38,6 +38,7 @@ GAP = 3e-5  # of l2 |h|^2: a move of half a per cent of the map's size is not wo
 FIRST_STEP = 0.2  # of the way to the model's best point: one cut alone is trusted only so far
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 ENOUGH = 0.1  # of the promised gain: keep the point
+WINDOW, LITTLE = 20, 1e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
 
@@ -73,6 +74,7 @@ class CuttingPlanes(Rule):
             "slot": index.clone(),  # where the next cut goes
             "step": maps.new_full((n,), FIRST_STEP / GROW),  # share of the way to y
             "enough": maps.new_full((n,), -torch.inf),  # the objective at which x becomes the centre
+            "before": maps.new_full((n,), -torch.inf),  # the objective at the start of the window
         }
 
     def update(self, state: State, score: Tensor, grad: Tensor) -> None:
@@ -91,6 +93,7 @@ class CuttingPlanes(Rule):
         aimed = {name: tensor.clone() for name, tensor in state.items()}
         aimed["objective"] = state["score"] - self.l2 * state["h"].square().sum(1)
         aimed["step"] = torch.full_like(state["step"], FIRST_STEP)
+        aimed["before"] = torch.full_like(state["before"], -torch.inf)
         self._aim(torch, aimed, begun)
         for name, value in aimed.items():
             mask = begun.view(-1, *[1] * (value.ndim - 1))
@@ -111,7 +114,8 @@ class CuttingPlanes(Rule):
         state["score"] = xp.where(keep, score, state["score"])
         state["centre"] = xp.where(keep, slot, state["centre"])
         state["h"] = xp.where(keep[:, None], x, state["h"])
-        state["step"] = xp.clip(xp.where(keep, GROW * state["step"], SHRINK * state["step"]), None, 1.0)
+        step = state["step"]
+        state["step"] = xp.clip(xp.where(keep, GROW * step, xp.where(live, SHRINK * step, step)), None, 1.0)
 
         rows, cuts, gram = _rows(xp, slot), state["cuts"], state["gram"]
         grad = xp.where(finite[:, None], grad, 0.0)
@@ -122,6 +126,14 @@ class CuttingPlanes(Rule):
         state["heights"][rows, slot] = xp.asarray(height, dtype=gram.dtype)
         gram[rows, slot] = gram[rows, :, slot] = xp.asarray((cuts @ grad[:, :, None])[:, :, 0], dtype=gram.dtype)
         self._aim(xp, state, live & finite)
+
+    def _stalls(self, xp: ModuleType, state: dict[str, Array], size: Array) -> Array:
+        """Whether the window that ends now, if one does, brought too little."""
+        objective, turns = state["objective"], state["steps"] % WINDOW == 0
+        least = LITTLE * xp.maximum(abs(objective), self.l2 * size)
+        slow = turns & (objective - state["before"] <= least)
+        state["before"] = xp.where(turns, objective, state["before"])
+        return slow
 
     def _aim(self, xp: ModuleType, state: dict[str, Array], live: Array) -> None:
         """The model's best point, and the next step towards it."""
@@ -137,6 +149,7 @@ class CuttingPlanes(Rule):
 
         promise = state["step"] * xp.asarray(gain, dtype=h.dtype)
         ends = promise <= GAP * self.l2 * size
+        ends |= self._stalls(xp, state, size)
         over = live & (state["steps"] >= self.max_steps) & ~ends
         state["exhausted"] |= over
         state["done"] |= over | (live & ends)
