@@ -68,6 +68,41 @@ def _ranks(found: np.ndarray, points: np.ndarray, objective: np.ndarray) -> np.n
     return np.argsort(np.lexsort((*place.T[::-1], np.negative(size), np.negative(best))))
 
 
+def basin_table(fiv: np.ndarray, score: np.ndarray, objective: np.ndarray):
+    """The basins of one class, best first.
+
+    Parameters
+    ----------
+    fiv, score, objective : (T, K), (T,) and (T,).
+
+    Returns
+    -------
+    pandas.DataFrame indexed by basin, with ``size`` (restarts), ``share`` of the restarts that are left, ``score``
+    (mean logit), ``objective`` (best), and ``spread``: root mean square distance of the end points from their mean,
+    over the mean's length. About 0.01 is one maximum; about 1 is no one place at all. Empty where no restart is left.
+    """
+    import pandas as pd
+
+    fiv, score, objective = (np.asarray(one, dtype=np.float64) for one in (fiv, score, objective))
+    labels = basins(fiv, np.where(np.isfinite(score), objective, np.nan))
+    rows = []
+    for basin in range(labels.max(initial=-1) + 1):
+        inside = labels == basin
+        centre = fiv[inside].mean(axis=0)
+        off = np.sqrt(((fiv[inside] - centre) ** 2).sum(axis=1).mean())
+        length = np.sqrt((centre**2).sum())
+        rows.append(
+            {
+                "size": int(inside.sum()),
+                "share": inside.sum() / (labels >= 0).sum(),
+                "score": score[inside].mean(),
+                "objective": objective[inside].max(),
+                "spread": off / length if length > 0 else (np.nan if off > 0 else 0.0),
+            }
+        )
+    return pd.DataFrame(rows, columns=["size", "share", "score", "objective", "spread"]).rename_axis("basin")
+
+
 def in_best_basin(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
     """Which restarts of each class are in its best basin: (C, T) bool for fiv (C, T, K) and objective (C, T)."""
     kept = np.isfinite(fiv).all(axis=-1) & np.isfinite(objective)

@@ -18,10 +18,12 @@ from dr_explorer.importance import (
     inconsistent,
     interval,
     ofiv,
+    resampled_weights,
     score_weights,
     vulnerability,
 )
 
+NAN = np.nan
 COMBINES = ("weighted", "max", "basins")
 
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 12), st.integers(1, 8))
@@ -63,6 +65,15 @@ def test_scores_that_tie_weigh_the_same():
 def test_restarts_without_a_score_weigh_nothing():
     np.testing.assert_allclose(score_weights(np.array([2.0, np.nan, np.inf, 2.0])), [0.5, 0, 0, 0.5])
     assert np.isnan(score_weights(np.array([np.nan, np.nan]))).all()
+
+
+def test_resampled_weights_are_the_weights_of_the_restarts_drawn():
+    rng = np.random.default_rng(0)
+    for score in (rng.normal(size=6), rng.uniform(1, 2, size=6), np.full(6, -2.0), np.array([1.0, 1, 1, 1, 1, NAN])):
+        counts = rng.integers(3, size=(50, 6)) * np.isfinite(score)
+        expected = score_weights(np.where(counts > 0, score, NAN)) * counts
+        expected /= expected.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(resampled_weights(score, counts), expected)
 
 
 # -- ofiv and inconsistency --------------------------------------------------------------------------------------------
