@@ -200,15 +200,13 @@ def _behind(cut: Cut, module: fx.GraphModule) -> Run:
     _graph.leave_out_nothings(graph, module)
     _graph.drop_unused(graph)
     _graph.hold_sides(module, cut.network)
-    # Only the attributes that are still in use.
-    small = fx.GraphModule(module, graph)
-    return small.requires_grad_(False).forward
+    return _graph.as_function(module)
 
 
 def by_memory(cut: Cut) -> Run:
     """The definition, with the layers that ran before the cut answering from memory."""
     network = cut.network
-    first = [c for c in cut.calls if c.end < cut.call_cut.start]
+    first = [c for c in cut.calls if c.end <= cut.call_cut.end]  # with the cut layer, whose output is swapped anyway
     first = [c for c in first if not any(o.start < c.start and c.end < o.end for o in first)]
     known = _remember(cut, first)
     counts: dict[str, int] = {}

@@ -13,6 +13,9 @@ of maps fits.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -173,7 +176,32 @@ def hold_sides(module: fx.GraphModule, network: Network) -> None:
     for node in inputs:
         graph.erase_node(node)
     graph.lint()
-    module.recompile()
+
+
+def as_function(module: fx.GraphModule) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The graph as a Python function of the maps.
+
+    A small tail takes tens of microseconds, of which looking up nested modules and calling them the long way round
+    (for hooks
+    that are not there) is a fifth: here every module's ``forward`` and every constant is an attribute of one flat
+    object.
+    """
+    parts = SimpleNamespace()
+    for i, node in enumerate(module.graph.nodes):
+        if node.op == "get_attr":
+            part = operator.attrgetter(node.target)(module)
+        elif node.op == "call_module":
+            layer = module.get_submodule(node.target)
+            hooked = layer._forward_hooks or layer._forward_pre_hooks or type(layer).__call__ is not nn.Module.__call__
+            part = layer if hooked else layer.forward
+        else:
+            continue
+        node.target = f"part_{i}"
+        setattr(parts, node.target, part)
+    code = module.graph.python_code("self")
+    scope = dict(code.globals)
+    exec(code.src, scope)
+    return partial(scope["forward"], parts)
 
 
 def _replace(side: fx.Node, value: Any) -> None:

@@ -135,6 +135,7 @@ class Tail:
         self._check_rows()
         self._check_sides()
         self._run, self.way = self._quickest()
+        self._last_picked: tuple | None = None
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
         self._check_squash()
@@ -165,11 +166,28 @@ class Tail:
         grad : tensor (N, \\*shape)
             No graph is left behind.
         """
-        with torch.inference_mode(False), torch.enable_grad():
-            maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
-            score = self._run(maps).gather(1, targets.unsqueeze(1)).squeeze(1)
-            (grad,) = torch.autograd.grad(score, maps, torch.ones_like(score))
-        return score.detach(), grad
+        if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+            with torch.inference_mode(False), torch.enable_grad():
+                return self.value_and_grad(maps, targets)
+        maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
+        logits = self._run(maps)
+        columns, picked = self._picked(logits, targets)
+        (grad,) = torch.autograd.grad(logits, maps, picked)
+        return logits.detach().gather(1, columns).squeeze(1), grad
+
+    def _picked(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Targets as a column, and ones in their places: the gradient of the sum of one logit a row.
+
+        Kept from one step to the next while the targets stay the same tensor, unchanged: an eighth of a small step.
+        """
+        key = (id(targets), None if targets.is_inference() else targets._version, logits.shape)
+        kept = self._last_picked
+        if kept is not None and kept[0] == key and kept[1] is targets and key[1] is not None and not targets.is_cuda:
+            return kept[2]
+        columns = targets.unsqueeze(1)
+        found = columns, torch.zeros_like(logits, requires_grad=False).scatter_(1, columns, 1.0)
+        self._last_picked = (key, targets, found)  # in one assignment, for another thread may read it
+        return found
 
     def features(self, inputs: Any) -> torch.Tensor:
         """The feature maps (N, \\*shape) that inputs, (N, 4, L) or a tuple, produce: the part before the "

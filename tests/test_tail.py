@@ -12,6 +12,7 @@ import pytest
 import torch
 from networks import BPNet, DanQ, Functional, SkipAcross, Toy, Transformer, deepsea, mtsplice, one_hot, seeded, toys
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from dr_explorer.tail import Tail, list_layers
 
@@ -153,14 +154,35 @@ def _take(x, n):
     return x[:n]
 
 
-def test_only_what_lies_behind_the_cut_is_computed():
-    model, x = seeded(BPNet, layers=6), one_hot(2, 60)
-    tail = Tail(model, "blocks.5", example_input=x, output=1)
-    seen = []
-    for name, module in tail._network.layers.items():
-        module.register_forward_hook(lambda *_, name=name: seen.append(name))
-    tail.logits(torch.rand(4, *tail.shape))
-    assert seen == ["counts"]
+class Called(TorchFunctionMode):
+    """Records the names of the tensor functions called."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.names.append(getattr(function, "__name__", "").split(".")[0])
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "way"),
+    [
+        ("bpnet", "network.blocks.3", "trace"),  # one of two heads, and that one is dense
+        ("skip across", "act", "trace"),  # the other branch is a constant
+        ("shape decides", "pool", "export"),
+        ("values decide", "pool", "memory"),
+    ],
+)
+def test_only_what_lies_behind_the_cut_is_computed(name, layer, way):
+    model, x = toys()[name]
+    tail = quiet_tail(model, layer, example_input=x)
+    assert tail.way == way
+    with Called() as called:
+        tail.logits(torch.rand(4, *tail.shape))
+    assert "linear" in called.names
+    assert not {"conv1d", "max_pool1d"} & set(called.names)
 
 
 def test_a_gradient_can_flow_on_from_the_logits():
