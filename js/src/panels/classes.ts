@@ -14,7 +14,8 @@ import type { ClassRow } from "./class_row";
 import { branches, DOUBTFUL, heatMap, standIn, SURE } from "./class_tree";
 import { panel } from "./panel";
 
-const PITCH = 15.6; // px a class
+const PITCH = 15.6; // px a class, ...
+const ROOMY = 22; // px: ... and at most this, where there are few
 const ROWS = 56; // classes the panel has room for beside the others; of more, clades are folded
 const FOLDED_ROWS = 38; // rows then: a folded clade is higher than a class
 const TREE = 64; // px
@@ -71,12 +72,13 @@ export function classes(view: View): HTMLElement {
     return message && message.order.length > 1 && message.order.length === store.names.value.length ? grow(message) : null;
   });
   const mode = computed(() => (grown.value && wanted.value !== "list" && !query.value ? "tree" : "list"));
+  const pitch = computed(() => max(PITCH, min(ROOMY, (ROWS * PITCH) / store.names.value.length)));
   const choice = computed(() => ({ target: store.target.value, other: store.selection.value.other, clade: store.selection.value.clade }));
   const laid = computed<Layout | null>(() => {
     if (!grown.value || mode.value !== "tree") return null;
     const { target, other } = choice.value;
     const folded = fold(grown.value, { rows: store.names.value.length <= ROWS + 8 ? Infinity : FOLDED_ROWS, keep: other === null ? [target] : [target, other], opened: opened.value, closed: closed.value });
-    return lay(grown.value, folded, PITCH);
+    return lay(grown.value, folded, pitch.value);
   });
   const listed = computed(() => {
     const all = store.names.value.map((_, i) => i);
@@ -106,9 +108,9 @@ export function classes(view: View): HTMLElement {
     const heatWidth = layout ? (columns ? (STRIPES * columns.length) / 2 : HEAT) : 0;
     const ids = shown.value.rows;
     const noTree = !grown.value && names.length > 1 && !query.value;
-    const total = layout ? layout.height : ids.length * PITCH;
-    const top = (i: number) => (layout ? layout.rows[i].top : i * PITCH);
-    const tall = (i: number) => (layout ? layout.rows[i].height : PITCH);
+    const total = layout ? layout.height : ids.length * pitch.value;
+    const top = (i: number) => (layout ? layout.rows[i].top : i * pitch.value);
+    const tall = (i: number) => (layout ? layout.rows[i].height : pitch.value);
     const members = new Set(clade ?? []);
     const progress = frame?.class_progress;
 
@@ -211,7 +213,7 @@ export function classes(view: View): HTMLElement {
         const above = top(i) + tall(i) < scroller.scrollTop;
         if (!above && top(i) < scroller.scrollTop + scroller.clientHeight) continue;
         const edge = above ? scroller.scrollTop : scroller.scrollTop + scroller.clientHeight;
-        const far = max(1, round(abs(top(i) - edge) / PITCH));
+        const far = max(1, round(abs(top(i) - edge) / pitch.value));
         lines.push(h("button", { type: "button", "data-mark": c === target ? "target" : "other", "data-class": c }, h("bdi.cut", store.names.value[c!]), h("span.about", ` ${plural(far, "row")} ${above ? "above" : "below"}`)));
       }
     }
@@ -246,7 +248,7 @@ export function classes(view: View): HTMLElement {
   const reveal = (id: number): void => {
     const i = shown.value.rows.indexOf(id);
     const { layout } = shown.value;
-    const y = i < 0 ? layout?.middle.get(id) : layout ? layout.rows[i].top : i * PITCH;
+    const y = i < 0 ? layout?.middle.get(id) : layout ? layout.rows[i].top : i * pitch.value;
     if (y === undefined) return;
     if (y < scroller.scrollTop) scroller.scrollTop = y - PITCH;
     else if (y + PITCH > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = y + 2 * PITCH - scroller.clientHeight;

@@ -85,7 +85,7 @@ export function controls(view: View): HTMLElement {
     const link = store.link.value;
     const gone = link === "saved";
     show(saved, gone || link !== "live");
-    text(saved, gone ? "Saved view, no kernel" : link === "silent" ? "No answer from the kernel" : frame ? "" : "Waiting for the kernel");
+    text(saved, gone ? `Saved view, no kernel${store.current.value ? "" : ": this class is not in it"}` : link === "silent" ? "No answer from the kernel" : frame ? "" : "Waiting for the kernel");
     show(buttons, !gone);
     show(settings, !gone);
     const state = frame?.state ?? "idle";

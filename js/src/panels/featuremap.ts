@@ -85,6 +85,7 @@ export function featureMap(view: View): HTMLElement {
     attr(area, { d: `${d}L${LEFT + inner} ${base}Z`, class: `dre-profile ${high > -low ? "dre-pos" : "dre-neg"}` });
     attr(zero, { d: `M${LEFT} ${base}H${LEFT + inner}` });
     attr(zeroLabel, { y: base });
+    show(zeroLabel, rows[0] !== chosen || base < PROFILE - 12);
 
     const pitch = HEAT / rows.length;
     const at = rows.indexOf(chosen ?? -1);
