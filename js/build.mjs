@@ -20,6 +20,7 @@ const OURS = new RegExp(
     "selection", "closed", "restore", "digits", "means",
     "node", "update", "parent", "anchor", "progress", "first", "nodes", "command", "active", "compare", "root", "link",
     "mark", "rows", "current", "place", "edges", "hover",
+    "shortcut", "otherColumn", "otherRow", "above", "reveal", "depth",
   ].join("|")})$`,
 );
 const common = { bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning", charset: "utf8" };

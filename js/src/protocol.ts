@@ -251,6 +251,9 @@ export function unpack(block: Bytes): Message[] {
 /** Feature-map values by byte: `(byte - 128) / 127`, times the frame's `map_scale`. */
 export const fromByte = (byte: number): number => (byte - 128) / 127;
 
+/** How many restarts of the class have an end that counts. */
+export const ended = ({ status }: Frame): number => status.filter((v) => v >= CONVERGED && v !== DIVERGED).length;
+
 export interface Selection {
   target: number | null;
   other: number | null;

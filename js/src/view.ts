@@ -32,6 +32,8 @@ export interface View {
   on<T extends EventTarget>(target: T, type: string, handler: (event: any) => void, options?: AddEventListenerOptions): void;
   /** Keys pressed without Alt, Ctrl or Meta; the handler says whether it used the key, which then does nothing else. */
   keys(target: EventTarget, handler: (key: string, event: KeyboardEvent) => boolean | undefined): void;
+  /** A single letter or sign that acts wherever in the view the keyboard is, but in no text field. */
+  shortcut(key: string, run: () => void): void;
   /** Width of an element in CSS pixels, 0 while it is not laid out. */
   width(element: Element): ReadonlySignal<number>;
 }
@@ -93,6 +95,13 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
       view.on(target, "keydown", (event: KeyboardEvent) => {
         if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
         if (handler(event.key, event)) event.preventDefault();
+      });
+    },
+    shortcut(key, run) {
+      view.keys(root, (pressed, { target }) => {
+        if (pressed.toLowerCase() !== key || target instanceof HTMLInputElement) return;
+        run();
+        return true;
       });
     },
     width(element) {

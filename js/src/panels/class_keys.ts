@@ -80,11 +80,9 @@ export function classKeys(act: ClassActions, rows: HTMLElement, search: HTMLInpu
     return true;
   });
 
-  view.keys(view.root, (key, { target }) => {
-    if (key !== "/" || target instanceof HTMLInputElement) return;
+  view.shortcut("/", () => {
     search.focus();
     search.select();
-    return true;
   });
 
   view.keys(search, (key, { shiftKey }) => {

@@ -36,7 +36,7 @@ export interface Shown {
 export function classes(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("classes", "Classes");
-  const base = parts.node.getAttribute("aria-labelledby")!;
+  const base = parts.key;
 
   const search = h("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false" });
   const glass = s("svg", { viewBox: "0 0 14 14", width: 13, height: 13 }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
@@ -181,7 +181,7 @@ export function classes(view: View): HTMLElement {
       });
     });
 
-    const done = frame ? frame.class_finished.reduce((n, v) => n + Number(v > 0), 0) : 0;
+    const done = frame?.class_finished.filter(Boolean).length ?? 0;
     attr(waiting, { "data-below": small });
     show(waiting, (noTree && frame !== null) || (query.value !== "" && ids.length === 0));
     text(waiting, query.value ? "No class has this in its name." : `The tree comes with the first converged restart of every class. ${count(done)} of ${count(names.length)} so far.`);

@@ -89,7 +89,7 @@ export function convergence(view: View): HTMLElement {
 
   const setLines = keyed<number, { node: SVGGElement; path: SVGPathElement }>(lineGroup, (restart) => {
     const path = s("path");
-    return { node: s("g", { role: "option", id: `${parts.node.getAttribute("aria-labelledby")}-${restart}`, class: "dre-line" }, path), path };
+    return { node: s("g", { role: "option", id: `${parts.key}-${restart}`, class: "dre-line" }, path), path };
   });
   const setAxes = labels(axes);
   const setEnds = keyed<number, { node: SVGGElement; mark: SVGPathElement; name: SVGTextElement; size: SVGTextElement }>(ends, (basin) => {
@@ -179,7 +179,7 @@ export function convergence(view: View): HTMLElement {
     attr(moving, { x: w - RIGHT + 9, y: HEIGHT / 2 });
     text(moving, lines.length ? `step ${count(longest)}` : "");
 
-    const diverged = frame.status.reduce((n, v) => n + Number(v === DIVERGED), 0);
+    const diverged = frame.status.filter((v) => v === DIVERGED).length;
     parts.state(diverged ? `${plural(diverged, "restart")} diverged, left out` : "");
     const shown = hovered ?? chosen;
     text(read, shown === null || shown >= frame.status.length ? "" : readout(frame, shown));
@@ -212,7 +212,7 @@ export function convergence(view: View): HTMLElement {
       const i = drawn.findIndex((l) => l.restart === view.hoverRestart.value);
       const next = drawn[i < 0 ? 0 : (i + by + drawn.length) % drawn.length].restart;
       view.hoverRestart.value = next;
-      attr(svg, { "aria-activedescendant": `${parts.node.getAttribute("aria-labelledby")}-${next}` });
+      attr(svg, { "aria-activedescendant": `${parts.key}-${next}` });
     } else if (key === "Enter" && view.hoverRestart.value !== null) store.select({ restart: view.hoverRestart.value });
     else return;
     return true;

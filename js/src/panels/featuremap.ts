@@ -145,10 +145,6 @@ export function featureMap(view: View): HTMLElement {
     store.select({ channel: rows[at < 0 ? 0 : min(rows.length - 1, max(0, at + by))], pair: null }, { step: true });
     return true;
   });
-  view.keys(view.root, (key, { target }) => {
-    if (key.toLowerCase() !== "f" || target instanceof HTMLInputElement) return;
-    all.click();
-    return true;
-  });
+  view.shortcut("f", () => all.click());
   return parts.node;
 }

@@ -4,7 +4,7 @@ import { attr, h, keyed, labels, s, show, text } from "../dom";
 import { abs, digitsAt, digitsFor, finite, fixed, floor, max, min, plural } from "../draw/numbers";
 import { linear, ticks } from "../draw/scales";
 import type { Scale } from "../draw/scales";
-import { CONVERGED, DIVERGED } from "../protocol";
+import { DIVERGED, ended } from "../protocol";
 import type { Frame } from "../protocol";
 import { ROWS } from "../ranking";
 import type { View } from "../view";
@@ -79,7 +79,7 @@ export function importance(view: View): HTMLElement {
 
   const barWidth = view.width(heads.bars);
   const scrolled = view.width(scroller);
-  const setRows = keyed<number, Row>(rows, (k) => importanceRow(k, `${parts.node.getAttribute("aria-labelledby")}-${k}`));
+  const setRows = keyed<number, Row>(rows, (k) => importanceRow(k, `${parts.key}-${k}`));
   const setAxis = labels(axis);
 
   const draw = () => {
@@ -93,7 +93,7 @@ export function importance(view: View): HTMLElement {
     const { ranking } = view;
     const { shown, above, folded } = ranking.value;
     attr(parts.node, { "data-stale": !store.current.value, "data-logos": meta.logos !== undefined, "data-motifs": meta.motifs !== undefined });
-    const finished = frame.status.reduce((n, v) => n + Number(v >= CONVERGED && v !== DIVERGED), 0);
+    const finished = ended(frame);
     const means = basinMeans(frame);
     const domain = extent(frame, means);
     const x: Scale = linear(domain, [1, w - 1]);
@@ -187,7 +187,7 @@ export function importance(view: View): HTMLElement {
   });
   view.effect(() => {
     const { channel } = store.selection.value;
-    attr(rows, { "aria-activedescendant": channel === null ? null : `${parts.node.getAttribute("aria-labelledby")}-${channel}` });
+    attr(rows, { "aria-activedescendant": channel === null ? null : `${parts.key}-${channel}` });
   });
   return parts.node;
 }

@@ -58,13 +58,10 @@ export function pair(view: View): HTMLElement {
     tables.replaceChildren(...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
   });
 
-  view.keys(view.root, (key, { target }) => {
-    if (key.toLowerCase() !== "p" || target instanceof HTMLInputElement) return;
-    const { channel } = store.selection.value;
-    view.pairFrom.value = channel ?? "ask";
+  view.shortcut("p", () => {
+    view.pairFrom.value = store.selection.value.channel ?? "ask";
     if (store.selection.value.pair) store.select({ pair: null });
     view.root.querySelector<HTMLElement>(".dre-rows")?.focus();
-    return true;
   });
   // With `P` pressed, the next other channel that is chosen anywhere makes the pair.
   view.effect(() => {

@@ -4,7 +4,7 @@ import { attr, h, keyed, labels, s, show, text } from "../dom";
 import { css, PAIRS, ramp } from "../draw/colour";
 import { digitsAt, finite, fixed, floor, max, min, signed } from "../draw/numbers";
 import { symmetricLimit } from "../draw/scales";
-import { CONVERGED, DIVERGED } from "../protocol";
+import { ended } from "../protocol";
 import type { View } from "../view";
 import { panel } from "./panel";
 
@@ -14,7 +14,7 @@ const KEY = 90; // px, the colour key in the empty half
 export function pairs(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("pairs", "Pairs", "non-linearity, logits");
-  const base = parts.node.getAttribute("aria-labelledby")!;
+  const base = parts.key;
   const cells = s("g");
   const names = s("g", { "aria-hidden": "true" });
   const cross = s("path.cross");
@@ -52,7 +52,7 @@ export function pairs(view: View): HTMLElement {
     parts.state(some && message.nonlinearity.filter(finite).length < message.channels.length * (message.channels.length - 1) ? "reading \u2026" : "");
     if (!some) {
       const frame = store.frame.value; // read here only: the matrix itself does not change with every frame
-      const finished = frame ? frame.status.reduce((n, v) => n + Number(v >= CONVERGED && v !== DIVERGED), 0) : 0;
+      const finished = frame ? ended(frame) : 0;
       const going = frame?.state === "running";
       text(empty, message?.target === store.target.value && message.message ? message.message : going ? `Pairs come when restarts of this class have converged. ${finished} of ${frame.status.length} so far.` : frame?.status.length ? "No pairs of this class to show." : "Pairs come with a run.");
       return;

@@ -7,6 +7,8 @@ export interface PanelParts {
   readonly node: HTMLElement;
   readonly body: HTMLElement;
   readonly head: HTMLElement;
+  /** Begins the ids of the panel's parts; unlike those of any other panel or view on the page. */
+  readonly key: string;
   /** Sets the line after the name. */
   about(words: string): void;
   /** Sets the state at the head's right. */
@@ -27,6 +29,7 @@ export function panel(id: string, name: string, about = ""): PanelParts {
     node,
     body,
     head,
+    key: label,
     about: (words) => text(aboutNode, words),
     state: (words) => text(stateNode, words),
   };

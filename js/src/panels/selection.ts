@@ -14,13 +14,10 @@ function arrow(name: string, d: string): HTMLButtonElement {
   );
 }
 
-/** A string as Python writes it. */
-const quoted = (name: string): string => JSON.stringify(name).replace(/[\u007f-\uffff]/g, (c) => c);
-
-/** The call that makes this selection; names are used where they name one class only. */
+/** The call that makes this selection; names are used where they name one class only (Python reads JSON's strings). */
 export function asPython(selection: Selection, targets: readonly string[]): string {
   const name = (i: number): string =>
-    targets[i] && targets.indexOf(targets[i]) === targets.lastIndexOf(targets[i]) ? quoted(targets[i]) : String(i);
+    targets[i] && targets.indexOf(targets[i]) === targets.lastIndexOf(targets[i]) ? JSON.stringify(targets[i]) : String(i);
   const parts: string[] = [];
   if (selection.target !== null) parts.push(`target=${name(selection.target)}`);
   if (selection.other !== null) parts.push(`other=${name(selection.other)}`);
