@@ -181,7 +181,7 @@ def _ones(xp: ModuleType, like: Array, shape: tuple[int, ...]) -> Array:
     return np.ones(shape, like.dtype) if xp is np else like.new_ones(shape)
 
 
-TOGETHER, ALONE = 2, 2  # passes over the set of active cuts; see `simplex_program`
+TOGETHER, ALONE = 2, 6  # passes over the set of active cuts; see `simplex_program`
 RIDGE = 1e-6  # of each diagonal entry: more than the rounding of float32 products
 OUT = 1e12  # a diagonal entry that keeps a cut out, in units of the program's own
 TINY = 1e-30  # keeps programs of zero gradients regular
@@ -204,7 +204,8 @@ def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Arr
 
     Returns
     -------
-    (n, m) the weights; where the passes did not suffice, some others on the simplex.
+    (n, m) the weights; where the passes did not suffice (one program in thousands), others on the simplex. A trial's
+    predicted gain is then too large, never too small, so it cannot stop too early on that account.
     """
     n, m = linear.shape
     own = xp.einsum("nii->ni", quadratic) + TINY
@@ -225,10 +226,12 @@ def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Arr
         rows = _rows(xp, active)
         for i in range(ALONE):
             found = _solve(xp, *program, active)
-            if i < ALONE - 1:
-                wrong = xp.where((found > 0) ^ active, xp.where(active, -found, OUT * found), -1.0)
-                worst = wrong.argmax(1)
-                active[rows, worst] ^= wrong[rows, worst] >= 0
+            wrong = xp.where((found > 0) ^ active, xp.where(active, -found, OUT * found), -1.0)
+            worst = wrong.argmax(1)
+            flip = wrong[rows, worst] >= 0
+            if i == ALONE - 1 or (xp is np and not flip.any()):
+                break
+            active[rows, worst] ^= flip
         weights[rest] = found
     weights = xp.clip(weights, 0.0, None)
     return weights / weights.sum(1)[:, None]
