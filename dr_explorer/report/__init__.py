@@ -233,9 +233,10 @@ def _document(resolution: Resolution, classes: list[page.ClassReading], tree: pa
     if tables:
         roots["pairs"] = row(*pair_plots.values())
     document = Document()
-    for name, root in roots.items():
-        root.name = name
-        document.add_root(root)
+    with document.models.freeze():  # or every root makes Bokeh look through all models again
+        for name, root in roots.items():
+            root.name = name
+            document.add_root(root)
     document.js_on_event(DocumentReady, redraw)
     return document
 

@@ -43,7 +43,7 @@ def plain_figure(**options: Any) -> figure:
     """A figure in the widget's manner: hairlines, no frame, no toolbar."""
     p = figure(toolbar_location=None, tools="", background_fill_color=None, border_fill_color=None, **options)
     p.outline_line_color = None
-    p.min_border = 0
+    p.min_border = 0  # of the sides that the options leave open
     for axis in (*p.xaxis, *p.yaxis):
         axis.axis_line_color = palette.FAINT
         axis.major_tick_line_color = palette.FAINT
@@ -167,10 +167,16 @@ def classes(tree: page.Tree, targets: list[str]) -> tuple[figure, dict[str, Colu
     """The class tree, names and similarity map in one figure, classes from top to bottom in the tree's order."""
     n = len(targets)
     width, height = TREE + NAMES + HEAT, int(np.clip(PITCH * n, LOW, HIGH))
-    p = plain_figure(width=width, height=height, x_range=Range1d(0, width), y_range=Range1d(n - 0.5, -0.5))
+    p = plain_figure(
+        width=width, height=height, x_range=Range1d(0, width), y_range=Range1d(n - 0.5, -0.5), min_border_top=2
+    )
     p.axis.visible = False
     p.grid.visible = False
     heights, places = layout.tree_lines(tree.branches, tree.order)
+    in_order = tree.similarity[np.ix_(tree.order, tree.order)]
+    none, *shades = ["#ffffff", *palette.ramp(palette.UNLIKE, palette.LIKE, 255, palette.SIMILARITY)]
+    mapper = LinearColorMapper(palette=[none, *shades], low=0, high=255)
+    image = p.image([page.similarity_bytes(in_order)], x=TREE + NAMES, y=-0.5, dw=HEAT, dh=n, color_mapper=mapper)
     x = tree_x(heights)
     path, other_path = (ColumnDataSource({"xs": [], "ys": []}) for _ in range(2))
     p.multi_line(list(x), list(places), line_color=palette.INK_2, line_width=1)
@@ -190,16 +196,12 @@ def classes(tree: page.Tree, targets: list[str]) -> tuple[figure, dict[str, Colu
         }
     frames = ColumnDataSource({"left": [], "right": [], "top": [], "bottom": [], "colour": [], "fill": [], "dash": []})
     p.quad("left", "right", "top", "bottom", source=frames, line_color="colour", line_dash="dash", fill_color="colour",
-           fill_alpha="fill", line_width=1.5, level="overlay")  # fmt: skip
+           fill_alpha="fill", line_width=1.5)  # fmt: skip
     size = f"{min(12, max(9, int(height / max(n, 1) * 0.78)))}px" if n <= NAMED else SMALL
     p.text(x=TREE + 4, y="y", text="text", source=labels, text_font_style="style", text_color="colour",
-           text_font_size=size, text_baseline="middle", level="overlay", background_fill_color="white",
+           text_font_size=size, text_baseline="middle", background_fill_color="white",
            background_fill_alpha=0.0 if n <= NAMED else 0.85)  # fmt: skip
 
-    in_order = tree.similarity[np.ix_(tree.order, tree.order)]
-    none, *shades = ["#ffffff", *palette.ramp(palette.UNLIKE, palette.LIKE, 255, palette.SIMILARITY)]
-    mapper = LinearColorMapper(palette=[none, *shades], low=0, high=255)
-    image = p.image([page.similarity_bytes(in_order)], x=TREE + NAMES, y=-0.5, dw=HEAT, dh=n, color_mapper=mapper)
     _hover_classes(p, image, support, names, tree.order)
     p.add_tools(zoom := WheelZoomTool(dimensions="height"), PanTool(dimensions="height"))
     p.toolbar.active_scroll = zoom
@@ -259,7 +261,9 @@ def _hover_classes(p: figure, image, support, names: list[str], order: np.ndarra
 
 def strip(source: ColumnDataSource, classes_plot: figure) -> figure:
     """One channel's importance in every class, beside the classes."""
-    p = plain_figure(width=STRIP, height=classes_plot.height, y_range=classes_plot.y_range, x_range=Range1d(0, 1))
+    p = plain_figure(
+        width=STRIP, height=classes_plot.height, y_range=classes_plot.y_range, x_range=Range1d(0, 1), min_border_top=2
+    )
     p.axis.visible = False
     p.grid.visible = False
     p.hbar(y="y", right="value", left=0, height=0.8, source=source, fill_color="colour", line_color=None)
