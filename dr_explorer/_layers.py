@@ -167,6 +167,7 @@ def watch(network: Network) -> Watched:
     clean = lineage.bottlenecks(output.grad_fn)
     reached = set(lineage.ancestry(output.grad_fn))
     depth = lineage.depths(output.grad_fn)
+    marks = {r["node"] for r in records if r["node"] is not None}
     squashed = {node for node in lineage.ends(output.grad_fn)} if squash else set()
     behind_squash = _behind(output.grad_fn, squashed)
     total: dict[str, int] = {}
@@ -202,8 +203,8 @@ def watch(network: Network) -> Watched:
         else:
             call.cut = "clean" if node in clean else "shared"
         if node is not None:
-            call.convolution = depth.get(r["made"], 0) if lineage.is_convolution(r["made"]) else 0
-            call.dense = bool(_DENSE.search(r["type"])) or lineage.is_dense(r["made"])
+            call.convolution = depth.get(r["made"], 0) if lineage.is_convolution(r["made"], marks) else 0
+            call.dense = bool(_DENSE.search(r["type"])) or lineage.is_dense(r["made"], marks)
         calls.append(call)
     return Watched(calls, squash, skip)
 

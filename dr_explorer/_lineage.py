@@ -173,26 +173,29 @@ def depths(output: Node | None) -> dict[Node, int]:
     return depth
 
 
-def is_convolution(node: Node | None) -> bool:
-    """Whether a tensor is a convolution's result, wider than one position, up to reshaping and a bias."""
-    for _ in range(8):
-        if is_kind(node, ("Convolution",)):
-            return any(size > 1 for size in node._saved_weight.shape[2:])
-        if not (is_kind(node, RESHAPING) or is_kind(node, ("Add",))) or not parents(node):
-            return False
-        node = parents(node)[0]
-    return False
+def is_convolution(node: Node | None, marks: set[Node]) -> bool:
+    """Whether a layer's output is a convolution's, wider than one position, up to what it does to each channel alone.
+
+    `marks` are the nodes between layers, where this layer's own work begins.
+    """
+    found = _maker(node, ("Convolution",), RESHAPING + _CHANNELWISE, marks)
+    return found is not None and any(size > 1 for size in found._saved_weight.shape[2:])
 
 
-def is_dense(node: Node | None) -> bool:
-    """Whether a tensor is a matrix product's or a recurrence's result, up to reshaping and a bias."""
-    for _ in range(8):
-        if is_kind(node, _DENSE):
-            return True
-        if not (is_kind(node, RESHAPING) or is_kind(node, ("Add", *_JOINING))) or not parents(node):
-            return False
+def is_dense(node: Node | None, marks: set[Node]) -> bool:
+    """Whether a layer's output is a matrix product's or a recurrence's."""
+    return _maker(node, _DENSE, RESHAPING + _CHANNELWISE + _JOINING, marks) is not None
+
+
+def _maker(node: Node | None, kinds: Iterable[str], passed: Iterable[str], marks: set[Node]) -> Node | None:
+    """The first node of `kinds` behind `node`, along the first parents, with only `passed` ones between."""
+    while node is not None and node not in marks:
+        if is_kind(node, kinds):
+            return node
+        if not is_kind(node, passed) or not parents(node):
+            return None
         node = parents(node)[0]
-    return False
+    return None
 
 
 def ends(node: Node | None) -> list[Node]:
