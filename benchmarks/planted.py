@@ -30,7 +30,7 @@ RULES = {
     "additive": Additive({"A": 5, "B": 5}, bias=-5),
     "A and (B xor C)": "A and (B xor C)",
 }
-# Singles are coin flips under the additive rule; kept to a fifth of the sequences, so that AUC 0.97 can be reached at all.
+# Singles are coin flips under the additive rule; kept to a fifth of the sequences, so that AUC 0.97 can be reached.
 ADDITIVE_MIXTURE = {(): 0.4, ("A",): 0.1, ("B",): 0.1, ("A", "B"): 0.4}
 POOLS = ("local", "global")
 USED_BEFORE = ("CGCTTG", "CAGATG", "CAGGTC", "AGATT", "GCTCAT", "CAAGCG", "GATA", "TCAT")

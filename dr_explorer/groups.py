@@ -19,6 +19,10 @@ from dr_explorer.tail import Tail
 
 # Backgrounds a corner is averaged over.
 N_BACKGROUNDS = 64
+# Candidates for each background; kept are those in which fewest of the channels studied are on.
+CANDIDATES = 8
+# A channel counts as on in a sequence from this part of its on-off range.
+HALF = 0.5
 # Random sequences to look for windows in where none are given.
 N_RANDOM = 16_000
 # "On" is the median of this many strongest sequence maxima; windows are taken from the same sequences.
@@ -26,10 +30,14 @@ STRONGEST = 100
 N_WINDOWS = 32
 # A channel belongs to a group if its maximum rises by more than this part of its own on-off range (0.1-0.25 equal).
 RISES = 0.25
+# Seeds that raise each other by more than this are taken for one feature where a pair is shown.
+SAME = 0.6
 # A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
 KEEPS = 0.9
 # Letters kept on both sides of it: a motif can be longer than what one channel sees of it, or shifted in its view.
 FLANK = 6
+# In random sequences the letters beside it say little and may hold something else.
+FLANK_RANDOM = 3
 # Times the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly without
 # the other half; its whole group does not.
 ROUNDS = 2
@@ -53,6 +61,7 @@ class Scene:
     maxima : float32 (N, K)
         Each channel's maximum over positions in each of them.
     backgrounds : uint8 (B, 4, L)
+        More than are needed, until `without` chooses.
     maps : tensor (B, K, W)
         Their feature maps; W = 1 where the layer has no positions.
     on, off : float (K,)
@@ -71,12 +80,25 @@ class Scene:
     given: bool
     inputs: Callable | None
     positions: tuple[int, int] | None
+    n_backgrounds: int
     random_state: int
 
     @property
     def range(self) -> np.ndarray:
         """On minus off (K,); 0 for a channel that no sequence excites."""
         return np.maximum(self.on - self.off, 0)
+
+    def first(self, n: int) -> Scene:
+        """The same with fewer backgrounds, for quick comparisons."""
+        return replace(self, backgrounds=self.backgrounds[:n], maps=self.maps[:n])
+
+    def without(self, channels) -> Scene:
+        """The same with the backgrounds in which fewest of these channels are on: free of their motifs, if any are."""
+        channels = np.asarray(channels, int)
+        level = _peak(self.maps).numpy()[:, channels] - self.off[channels]
+        on = (level > HALF * self.range[channels]) & (self.range[channels] > 0)
+        kept = np.sort(np.argsort(on.sum(1), kind="stable")[: self.n_backgrounds])
+        return replace(self, backgrounds=self.backgrounds[kept], maps=self.maps[torch.from_numpy(kept)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +116,8 @@ class Feature:
         The members' rows in each background with a window written in.
     windows : list of str
         What was written, one a background.
+    starts : list of int
+        Where, in bp.
     """
 
     seed: int
@@ -101,6 +125,11 @@ class Feature:
     rise: np.ndarray
     maps: torch.Tensor
     windows: list[str]
+    starts: list[int]
+
+    def first(self, n: int) -> Feature:
+        """The same on fewer backgrounds, as `Scene.first`."""
+        return replace(self, maps=self.maps[:n], windows=self.windows[:n], starts=self.starts[:n])
 
 
 def scene(
@@ -135,16 +164,19 @@ def scene(
     if sequences is None:
         if length is None:
             raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
-        pool, backgrounds = _random(rng, n_random, length), _random(rng, n_backgrounds, length)
+        pool, backgrounds = _random(rng, n_random, length), _random(rng, CANDIDATES * n_backgrounds, length)
     else:
         pool = _checked(sequences)
-        chosen = pool[rng.choice(len(pool), n_backgrounds, replace=len(pool) < n_backgrounds)]
+        n = CANDIDATES * n_backgrounds
+        chosen = pool[rng.choice(len(pool), n, replace=len(pool) < n)]
         backgrounds = np.asarray(dna.dinucleotide_shuffle(chosen, random_state=random_state)).astype(np.uint8)
     maxima = np.concatenate([peaks.numpy() for peaks in _batches(tail, pool, inputs, _peak)])
     maps = torch.cat(list(_batches(tail, backgrounds, inputs, _rows)))
     strongest = np.sort(maxima, axis=0)[-STRONGEST:]
     on, off = np.median(strongest, axis=0), np.median(_peak(maps).numpy(), axis=0)
-    return Scene(tail, pool, maxima, backgrounds, maps, on, off, sequences is not None, inputs, positions, random_state)
+    given = sequences is not None
+    settings = (inputs, positions, n_backgrounds, random_state)
+    return Scene(tail, pool, maxima, backgrounds, maps, on, off, given, *settings)
 
 
 def feature(scene: Scene, seed: int, members=None) -> Feature:
@@ -192,11 +224,13 @@ def _inserted(scene: Scene, seed: int, group: list[int], windows: list[np.ndarra
     at = np.asarray(starts)[order]
     if scene.positions is not None:
         at = rng.integers(scene.positions[0], scene.positions[1] + 1, size=len(order))
+    at = np.clip(at, 0, [scene.backgrounds.shape[2] - windows[i].shape[1] for i in order])
     x = _written(scene.backgrounds, [windows[i] for i in order], at)
     maps = torch.cat(list(_batches(scene.tail, x, scene.inputs, _rows)))
     gain = (_peak(maps) - _peak(scene.maps)).mean(0).numpy()
     rise = np.divide(gain, scene.range, out=np.zeros(len(gain)), where=scene.range > 0)
-    return Feature(int(seed), np.asarray(group), rise, maps, [dna.decode(windows[i])[0] for i in order])
+    written = [dna.decode(windows[i])[0] for i in order]
+    return Feature(int(seed), np.asarray(group), rise, maps, written, at.tolist())
 
 
 def corners(scene: Scene, found: list[Feature], target: int) -> np.ndarray:
@@ -229,6 +263,41 @@ def all_corners(scene: Scene, sets: list[tuple[Feature, ...]], target: int) -> n
     return np.concatenate(out)
 
 
+def levels(scene: Scene, one: Feature, level: Callable) -> tuple[float, float]:
+    """A measure ``level(scene, maxima, feature)`` of the backgrounds without and with the feature's windows."""
+    without = _peak(scene.maps).numpy()
+    present = without.copy()
+    present[:, one.members] = np.maximum(without[:, one.members], _peak(one.maps).numpy())
+    return float(level(scene, without, one).mean()), float(level(scene, present, one).mean())
+
+
+def peaks(scene: Scene, x: np.ndarray) -> np.ndarray:
+    """Each channel's maximum in sequences (N, 4, L): (N, K)."""
+    return torch.cat(list(_batches(scene.tail, x, scene.inputs, _peak))).numpy()
+
+
+def outputs(scene: Scene, x: np.ndarray) -> np.ndarray:
+    """The whole network's logits (N, C) for sequences (N, 4, L)."""
+    parts = []
+    for first in range(0, len(x), BATCH):
+        batch = torch.from_numpy(x[first : first + BATCH]).to(torch.float32)
+        parts.append(scene.tail.predict(scene.inputs(batch) if scene.inputs else batch).cpu())
+    return torch.cat(parts).numpy()
+
+
+def planted(scene: Scene, tried: list[Feature], n: int, share: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Random sequences with features' windows written in, on average `share` in each: maxima (n, K), logits (n, C)."""
+    rng = np.random.default_rng([scene.random_state, n])
+    x = _random(rng, n, scene.pool.shape[2])
+    for row in range(n):
+        for k in np.nonzero(rng.random(len(tried)) < share / len(tried))[0]:
+            b = rng.integers(len(tried[k].windows))
+            window = dna.one_hot(tried[k].windows[b])[0]
+            start = tried[k].starts[b]
+            x[row, :, start : start + window.shape[1]] = window
+    return peaks(scene, x), outputs(scene, x)
+
+
 # ---- windows
 
 
@@ -258,7 +327,8 @@ def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np
     whole = np.full(len(x), length)
     start = _halve(np.zeros(len(x), int), whole, lambda at: holds(at, whole))
     stop = length - _halve(np.zeros(len(x), int), length - start, lambda cut: holds(start, length - cut))
-    start, stop = np.maximum(start - FLANK, 0), np.minimum(stop + FLANK, length)
+    flank = FLANK if scene.given else FLANK_RANDOM
+    start, stop = np.maximum(start - flank, 0), np.minimum(stop + flank, length)
     windows = [x[i, :, start[i] : stop[i]] for i in range(len(x))]
     return [(windows[i : i + n], start[i : i + n]) for i in range(0, len(x), n)]
 

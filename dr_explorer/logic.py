@@ -7,7 +7,7 @@ different biases, so nothing but that threshold tells them apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -18,6 +18,9 @@ import numpy as np
 SURE = 0.8
 # Up to this part of the corners' range a non-linearity still counts as none.
 ADDITIVE = 0.3
+# Features whose corners between none and all stay within this part of the outer ones put no threshold between them,
+# even where every background agrees on the corners' sides: planted ANDs and ORs have 0.6 and more.
+MIDDLE = 0.4
 # An OR with a non-linearity below this part of the range is one where either feature makes the other redundant.
 REDUNDANT = -0.5
 # Corners that differ by less than this many logits say that the features do nothing here.
@@ -138,13 +141,20 @@ def read(logits: np.ndarray, names=None, threshold: float = 0.0) -> Reading:
     nonlinearity = highest_interaction(corners)
     relative = nonlinearity / spread if spread > 0 else np.nan
     formula = shortest(tuple(bits.ravel().tolist()), tuple(names))
-    if confidence >= SURE:
+    if n > 1 and is_graded(corners, MIDDLE if confidence >= SURE else 1.0):
+        logic = "additive"
+    elif confidence >= SURE:
         logic = PAIR_NAMES[_order(bits)] if n == 2 else formula
     else:
-        logic = "additive" if n > 1 and is_graded(corners) else "unclear"
+        logic = "unclear"
     redundant = logic == "OR" and relative < REDUNDANT
     sentence = _sentence(logic, formula, names, redundant)
     return Reading(logic, formula, bits, corners + threshold, confidence, nonlinearity, relative, redundant, sentence)
+
+
+def unclear(reading: Reading, why: str) -> Reading:
+    """The same corners with their logic withdrawn, and why."""
+    return replace(reading, logic="unclear", redundant=False, sentence=f"no logic can be read: {why}")
 
 
 def highest_interaction(corners: np.ndarray) -> float:
@@ -154,26 +164,23 @@ def highest_interaction(corners: np.ndarray) -> float:
     return float(corners)
 
 
-def is_graded(corners: np.ndarray) -> bool:
-    """Do the features add up without a threshold between them: corners (2,) * F, the threshold at 0.
+def is_graded(corners: np.ndarray, middle: float = 1.0) -> bool:
+    """Do the features add up with no threshold between them: corners (2,) * F, the threshold at 0.
 
-    The best additive fit leaves at most `ADDITIVE` of the range (as a pair's non-linearity would be counted), and every
-    corner between the extreme ones is nearer to 0 than both.
+    The best additive fit leaves at most `ADDITIVE` of the range (as a pair's non-linearity would be counted), the class
+    goes from one side to the other between none and all features, and every corner between is nearer to 0 than `middle`
+    times the nearer of the two.
     """
     spread = np.ptp(corners)
-    if spread < FLAT:
-        return False
-    n = corners.ndim
-    rows = np.array(list(product((0, 1), repeat=n)))
-    design = np.column_stack([np.ones(len(rows)), rows])
     flat = corners.ravel()
+    none, every, between = flat[0], flat[-1], np.abs(flat[1:-1])
+    if spread < FLAT or none * every >= 0:
+        return False
+    rows = np.array(list(product((0, 1), repeat=corners.ndim)))
+    design = np.column_stack([np.ones(len(rows)), rows])
     rest = flat - design @ np.linalg.lstsq(design, flat, rcond=None)[0]
     # For a pair the four residuals are all a quarter of the non-linearity.
-    if np.abs(rest).max() * 4 > ADDITIVE * spread:
-        return False
-    low, high = flat.argmin(), flat.argmax()
-    between = np.delete(np.abs(flat), [low, high])
-    return bool(flat[low] < 0 < flat[high] and (between < min(-flat[low], flat[high])).all())
+    return bool(np.abs(rest).max() * 4 <= ADDITIVE * spread and (between < middle * min(abs(none), abs(every))).all())
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,354 @@
+"""Which channels act together: pairwise non-linearity on the feature map, and the logic of pairs.
+
+Two looks at a pair. On the feature map alone, ``S(i,j) - S(i) - S(j) + S(none)`` with the channels at the values the
+ascent found: quick, for every pair, and a hint only, since no sequence needs to produce those values. And `pairwise`,
+which takes each channel's group as real sequences excite it and reads the logic off the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import xarray as xr
+
+from dr_explorer import groups as feature_groups
+from dr_explorer.finding import alike
+from dr_explorer.logic import read
+from dr_explorer.tail import Tail
+
+if TYPE_CHECKING:
+    from dr_explorer.resolution import Resolution
+
+# Pairs evaluated between two looks at whether anyone still wants them.
+BLOCK = 256
+# Channels that are compared where none are named.
+TOP = 8
+CONTEXTS = ("alone", "own")
+# Half a two-sided 95 % interval, in standard errors.
+NORMAL_95 = 1.96
+
+
+# ---- on the feature map
+
+
+@dataclass(frozen=True)
+class PairBlock:
+    """Some pairs' corners.
+
+    Attributes
+    ----------
+    first, second : int array (P,)
+        Channels.
+    corners : float array (P, 2, 2)
+        Logits with first off/on along axis 1, second off/on along axis 2.
+    done, total : int
+        Pairs so far, this block included, and in all.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    corners: np.ndarray
+    done: int
+    total: int
+
+    @property
+    def nonlinearity(self) -> np.ndarray:
+        """(P,), logit."""
+        return nonlinearity(self.corners)
+
+
+def nonlinearity(corners: np.ndarray) -> np.ndarray:
+    """``S(i,j) - S(i) - S(j) + S(none)`` of corners (..., 2, 2)."""
+    return corners[..., 1, 1] - corners[..., 1, 0] - corners[..., 0, 1] + corners[..., 0, 0]
+
+
+def pair_blocks(
+    tail: Tail,
+    target: int,
+    importance_map,
+    *,
+    channels: Sequence[int] | None = None,
+    context: str = "alone",
+    block: int = BLOCK,
+) -> Iterator[PairBlock]:
+    """The corners of every pair of channels at the values of a feature importance map, block by block.
+
+    Pairs of the first channels come first, so that a view can show what matters while the rest is computed. To cancel,
+    stop iterating.
+
+    Parameters
+    ----------
+    tail : the cut.
+    target : column of the class.
+    importance_map : array or tensor (K, W) or (K,): the map the class favours; "on" is a channel's row in it, "off" 0.
+    channels : which, the most important first; default by the largest mean of their row's absolute values.
+    context : what the other channels hold: ``"alone"`` zeros, ``"own"`` the class's own map.
+    block : pairs evaluated at a time.
+
+    Yields
+    ------
+    PairBlock
+    """
+    if context not in CONTEXTS:
+        raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, not {context!r}")
+    own = torch.as_tensor(np.asarray(importance_map)).to(tail.device, tail.dtype)
+    if tuple(own.shape) != tuple(tail.shape):
+        raise ValueError(f"expected one feature map of shape {tuple(tail.shape)}, got {tuple(own.shape)}")
+    if not torch.isfinite(own).all():
+        raise ValueError("the feature map holds NaN or infinity: the class has no restart that ended well")
+    if channels is None:
+        channels = own.abs().reshape(len(own), -1).mean(1).argsort(descending=True, stable=True).tolist()
+    channels = [int(k) for k in channels]
+    _check_channels(channels, len(own))
+    pairs = [(channels[i], channels[j]) for j in range(len(channels)) for i in range(j)]
+    base = own if context == "own" else torch.zeros_like(own)
+    for at in range(0, len(pairs), block):
+        first, second = (np.array(part) for part in zip(*pairs[at : at + block], strict=True))
+        maps = base.expand(len(first), 2, 2, *own.shape).clone()
+        rows = torch.arange(len(first))
+        for axis, chosen in enumerate((first, second)):
+            off, on = (maps[:, state] if axis == 0 else maps[:, :, state] for state in (0, 1))
+            off[rows, :, chosen] = 0
+            on[rows, :, chosen] = own[torch.as_tensor(chosen)][:, None].expand(-1, 2, *own.shape[1:])
+        with torch.no_grad():
+            logits = tail.logits(maps.reshape(-1, *own.shape))[:, target]
+        corners = logits.reshape(-1, 2, 2).cpu().numpy()
+        yield PairBlock(first, second, corners, at + len(first), len(pairs))
+
+
+# ---- over the restarts
+
+
+def restart_correlation(fiv: np.ndarray) -> np.ndarray:
+    """Pearson's r of each pair of channels over the restarts: fiv (T, K) -> (K, K).
+
+    NaN with fewer than three usable restarts, and for a channel that ends the same in all of them.
+    """
+    fiv = _usable(fiv)
+    if len(fiv) < 3:
+        return np.full((fiv.shape[1],) * 2, np.nan)
+    centred = fiv - fiv.mean(0)
+    scale = np.sqrt((centred**2).sum(0))
+    # Below rounding of the values themselves, a channel does not vary.
+    still = scale <= np.sqrt(len(fiv)) * np.finfo(np.float32).eps * np.abs(fiv).max(0, initial=0)
+    scale = np.where(still, np.nan, scale)
+    return np.clip(centred.T @ centred / np.outer(scale, scale), -1, 1)
+
+
+def opposite_signs(fiv: np.ndarray) -> np.ndarray:
+    """Share of restarts in which two channels have opposite signs: fiv (T, K) -> (K, K); NaN with no usable restart."""
+    sign = np.sign(_usable(fiv))
+    return (sign[:, :, None] * sign[:, None, :] < 0).mean(0) if len(sign) else np.full((sign.shape[1],) * 2, np.nan)
+
+
+def xor_hint(fiv: np.ndarray) -> np.ndarray:
+    """The paper's sign of XOR, made strict: bool (K, K).
+
+    Opposite signs in every restart, and both orders among the restarts. On planted networks it found 3 of 11 XORs and
+    was wrong on none of 62 others (without the second condition: 8 of 11, and 30 of 62 others flagged). A hint only.
+    """
+    sign = np.sign(_usable(fiv))
+    both = (sign > 0).any(0) & (sign < 0).any(0)
+    return (opposite_signs(fiv) == 1) & both[:, None] & both[None, :]
+
+
+def _usable(fiv: np.ndarray) -> np.ndarray:
+    fiv = np.asarray(fiv, float)
+    if fiv.ndim != 2:
+        raise ValueError(f"expected the FIVs of one class (restarts, channels), got {fiv.shape}")
+    return fiv[np.isfinite(fiv).all(1)]
+
+
+# ---- read in real backgrounds
+
+
+def pairwise(
+    model,
+    layer,
+    resolution: Resolution,
+    target: int | str,
+    *,
+    channels: Sequence[int] | None = None,
+    groups: Sequence[Sequence[int]] | None = None,
+    sequences=None,
+    example_input=None,
+    inputs=None,
+    positions: tuple[int, int] | None = None,
+    output=None,
+    threshold: float = 0.0,
+    n_backgrounds: int = feature_groups.N_BACKGROUNDS,
+    device=None,
+    random_state: int = 0,
+) -> xr.Dataset:
+    """How pairs of features decide a class: their truth tables and the logic these read as.
+
+    A channel stands for its group: the channels that rise when windows which excite it are written into motif-free
+    backgrounds. A corner is the class's logit, averaged over the backgrounds, with the groups' channels at the values
+    the windows give them and all others at the background's.
+
+    Parameters
+    ----------
+    model, layer : as for `resolve`; ``layer=None`` takes the resolution's.
+    resolution : what `resolve` returned for this model and layer.
+    target : class, by name or position in the resolution.
+    channels : seeds of the features; default up to 8 of the 16 with the largest importance in any restart, without
+        those that stand for the same feature as a more important one.
+    groups : the features' channels, instead, the seed first: ``[[3, 17], [8]]``.
+    sequences : one-hot (N, 4, L) with instances of what the network knows, such as its test set. Without them random
+        ones are used: enough for motifs up to about 7 bp, which occur in them; longer ones may be read as too weak.
+    example_input : an input of the model; needed where no sequences are given, or where it takes more than one input.
+    inputs : turns sequences (n, 4, L) into the model's inputs, for models that take more than one.
+    positions : (lowest, highest) start of inserted windows, bp, where the network was trained on a part only.
+    output, device : as for `resolve`.
+    threshold : the logit above which the class counts as called.
+    n_backgrounds : how many each corner is averaged over.
+    random_state : of backgrounds and random sequences.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``feature`` and ``feature2``, labelled by seed: ``s00, s10, s01, s11`` (mean logit; the first digit is
+        ``feature``, the second ``feature2``), ``half_width`` (..., on, on2) of their 95 % intervals, ``nonlinearity``
+        (logit), ``relative`` (by the corners' range), ``logic``, ``formula``, ``confidence``, ``redundant``,
+        ``sentence``; ``alike`` (one feature seen twice: read nothing into their logic); beside it, on the map the
+        class favours, ``nonlinearity_alone`` and ``nonlinearity_own``, the other channels at 0 and at the class's own
+        map, ``restart_correlation``, ``opposite_signs``, ``xor_hint``. Over ``feature``: ``on_level``, ``off_level``
+        of the seed, ``group`` (feature, channel), ``window`` (one of those inserted). Where a feature meets itself,
+        NaN and "".
+
+    Raises
+    ------
+    ValueError
+        An unknown class or channel, no sequence length known, sequences that are not one-hot.
+    """
+    named = channels is not None or groups is not None
+    index = resolution.position_of(target)
+    column = int(resolution.dataset["column"].values[index]) if "column" in resolution.dataset else index
+    layer = resolution.dataset.attrs.get("layer") if layer is None else layer
+    if example_input is None:
+        if sequences is None:
+            raise ValueError("give sequences, or example_input: an input of the model, for the length of its sequences")
+        example = torch.as_tensor(np.asarray(sequences[:2])).to(torch.float32)
+        example_input = inputs(example) if inputs else example
+    tail = Tail(model, layer, example_input=example_input, output=output, device=device)
+    fiv = resolution.dataset.fiv.values[index]
+    if groups is not None:
+        channels, members = [group[0] for group in groups], [list(group) for group in groups]
+    else:
+        channels, members = list(channels if channels is not None else top_channels(fiv, 2 * TOP)), None
+    _check_channels(channels, tail.shape[0])
+    first_input = example_input[0] if isinstance(example_input, (tuple, list)) else example_input
+    scene = feature_groups.scene(
+        tail,
+        length=first_input.shape[-1],
+        sequences=sequences,
+        inputs=inputs,
+        positions=positions,
+        n_backgrounds=n_backgrounds,
+        random_state=random_state,
+    ).without(channels)
+    found = feature_groups.features(scene, channels, members)
+    if not named:
+        found = _distinct(found)[:TOP]
+        channels = [one.seed for one in found]
+    dataset = _read_pairs(scene, found, column, threshold)
+    _add_hints(dataset, tail, column, resolution, index, channels)
+    dataset.attrs |= {"target": resolution.targets[index], "layer": tail.layer, "threshold": threshold}
+    dataset.attrs |= {"n_backgrounds": n_backgrounds, "sequences": "given" if scene.given else "random"}
+    return dataset
+
+
+def top_channels(fiv: np.ndarray, top: int = TOP) -> list[int]:
+    """The channels with the largest importance in any restart, fiv (T, K): an XOR's average out over the restarts."""
+    fiv = _usable(fiv)
+    if not len(fiv):
+        raise ValueError("no restart of this class ended well: there is no importance to choose channels by")
+    return np.argsort(-np.abs(fiv).max(0), kind="stable")[:top].tolist()
+
+
+def _distinct(found: list) -> list:
+    """Features without those that stand for the same as an earlier one."""
+    kept: list = []
+    for one in found:
+        if not any(alike(one, other, feature_groups.SAME) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _read_pairs(scene, found, column: int, threshold: float) -> xr.Dataset:
+    """Corners, logic and what goes with them, for every ordered pair."""
+    n, pair = len(found), ("feature", "feature2")
+    numbers = ("s00", "s10", "s01", "s11", "nonlinearity", "relative", "confidence")
+    data = {name: np.full((n, n), np.nan) for name in numbers}
+    words = {name: np.full((n, n), "", object) for name in ("logic", "formula", "sentence")}
+    flags = {name: np.zeros((n, n), bool) for name in ("redundant", "alike")}
+    half_width = np.full((n, n, 2, 2), np.nan)
+    pairs = [(i, j) for j in range(n) for i in range(j)]
+    tables = feature_groups.all_corners(scene, [(found[i], found[j]) for i, j in pairs], column) if pairs else []
+    for (i, j), table in zip(pairs, tables, strict=True):
+        for a, b, logits in ((i, j, table), (j, i, table.swapaxes(0, 1))):
+            reading = read(logits, [f"ch {found[a].seed}", f"ch {found[b].seed}"], threshold)
+            for name, value in zip(numbers[:4], reading.corners[[0, 1, 0, 1], [0, 0, 1, 1]], strict=True):
+                data[name][a, b] = value
+            for name in numbers[4:]:
+                data[name][a, b] = getattr(reading, name)
+            for name in words:
+                words[name][a, b] = getattr(reading, name)
+            flags["redundant"][a, b] = reading.redundant
+            flags["alike"][a, b] = alike(found[a], found[b], feature_groups.SAME)
+            half_width[a, b] = NORMAL_95 * logits.std(-1) / np.sqrt(logits.shape[-1])
+    group = np.zeros((n, len(scene.on)), bool)
+    for row, one in zip(group, found, strict=True):
+        row[one.members] = True
+    seeds = [one.seed for one in found]
+    return xr.Dataset(
+        {name: (pair, values) for name, values in (data | words | flags).items()}
+        | {"half_width": ((*pair, "on", "on2"), half_width)}
+        | {"on_level": ("feature", scene.on[seeds]), "off_level": ("feature", scene.off[seeds])}
+        | {"group": (("feature", "channel"), group), "window": ("feature", [one.windows[0] for one in found])},
+        coords={"feature": seeds, "feature2": seeds, "channel": np.arange(len(scene.on)), "on": [0, 1], "on2": [0, 1]},
+    )
+
+
+def _add_hints(dataset: xr.Dataset, tail: Tail, column: int, resolution, index: int, channels) -> None:
+    """What the feature map and the restarts say of the same pairs."""
+    pair, fiv = ("feature", "feature2"), resolution.dataset.fiv.values[index]
+    chosen = np.ix_(channels, channels)
+    dataset["restart_correlation"] = (pair, restart_correlation(fiv)[chosen])
+    dataset["opposite_signs"] = (pair, opposite_signs(fiv)[chosen])
+    dataset["xor_hint"] = (pair, xor_hint(fiv)[chosen])
+    own = best_map(resolution, index)
+    if own is None or not np.isfinite(own).all():
+        return
+    place = {channel: k for k, channel in enumerate(channels)}
+    for context in CONTEXTS:
+        values = np.full((len(channels),) * 2, np.nan)
+        for block in pair_blocks(tail, column, own, channels=channels, context=context):
+            i, j = ([place[k] for k in part.tolist()] for part in (block.first, block.second))
+            values[i, j] = values[j, i] = block.nonlinearity
+        dataset[f"nonlinearity_{context}"] = (pair, values)
+
+
+def best_map(resolution: Resolution, index: int) -> np.ndarray | None:
+    """The feature map of a class's best restart, (K, W) or (K,); None where no maps were kept."""
+    if "map" not in resolution.dataset:
+        return None
+    maps = resolution.dataset["map"].isel(target=index)
+    if "restart" in maps.dims:
+        objective = resolution.dataset.objective.values[index]
+        if not np.isfinite(objective).any():
+            return None
+        maps = maps.isel(restart=int(np.nanargmax(objective)))
+    return maps.values
+
+
+def _check_channels(channels: Sequence[int], n: int) -> None:
+    for k in channels:
+        if not 0 <= k < n:
+            raise ValueError(f"there is no channel {k}: the layer has channels 0 to {n - 1}")
+    if len(set(channels)) < len(channels):
+        raise ValueError(f"a channel is named twice: {list(channels)}")
