@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from dr_explorer import synthetic
+    from dr_explorer import figures, importance, similarity, synthetic
+    from dr_explorer.interaction import pairwise
     from dr_explorer.keras import load_keras
     from dr_explorer.resolution import Resolution, resolve
     from dr_explorer.tail import list_layers
@@ -19,12 +20,27 @@ _HOME = {
     "Explorer": "dr_explorer.widget.explorer",
     "Resolution": "dr_explorer.resolution",
     "list_layers": "dr_explorer.tail",
+    "figures": "dr_explorer.figures",
+    "importance": "dr_explorer.importance",
     "load_keras": "dr_explorer.keras",
+    "pairwise": "dr_explorer.interaction",
     "resolve": "dr_explorer.resolution",
+    "similarity": "dr_explorer.similarity",
     "synthetic": "dr_explorer.synthetic",
 }
 
-__all__ = ["Explorer", "Resolution", "list_layers", "load_keras", "resolve", "synthetic"]
+__all__ = [
+    "Explorer",
+    "Resolution",
+    "figures",
+    "importance",
+    "list_layers",
+    "load_keras",
+    "pairwise",
+    "resolve",
+    "similarity",
+    "synthetic",
+]
 
 
 def __getattr__(name: str) -> Any:

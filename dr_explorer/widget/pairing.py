@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -203,7 +204,7 @@ def _scene(tail: Tail, sequences: np.ndarray | None) -> groups.Scene:
     return groups.scene(tail, length=length, inputs=inputs, n_random=n)
 
 
-def sequence_inputs(example: Sequence) -> tuple[int, Callable | None]:
+def sequence_inputs(example: Sequence[Any]) -> tuple[int, Callable | None]:
     """How one long sequence (n, 4, L) becomes a network's inputs: L, and the function that cuts it (None: as it is).
 
     A network with several sequence inputs reads one sequence cut into their lengths; inputs that are no sequences keep
