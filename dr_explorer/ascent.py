@@ -31,7 +31,8 @@ def start(shape: tuple[int, ...], *, random_state: int, target: int, restart: in
     """The random feature map (K, W) or (K,) float32 a trial starts from, the same on every machine.
 
     ``init`` is ``"uniform"``, U[0, 1) (the released code; the published statistics fit it), or ``"normal"``, N(0, 1)
-    (the paper's word). The generator is Philox, keyed by ``(random_state, target, restart)``: no draw depends on
+    (the paper's word). On a layer with many positions uniform starts all have nearly the same mean, and end in fewer of
+    the basins there are. The generator is Philox, keyed by ``(random_state, target, restart)``: no draw depends on
     another trial's.
     """
     generator = np.random.Generator(np.random.Philox(key=[random_state, (target << 32) | restart]))
@@ -53,7 +54,7 @@ class Ascent:
     step_size : of the authors' rule; None scales theirs to ``l2`` (`dr_explorer.scale.choose_step`).
     patience, max_steps : when the authors' rule stops; `max_steps` bounds every rule.
     rule : "fast" or "authors", see `dr_explorer.rules.make`.
-    init : "uniform" or "normal", see `start`.
+    init : "uniform" or "normal", see `start`; None takes the rule's own, uniform for the authors', normal for the fast.
     keep_maps : "best" keeps each class's best map, "all" every trial's, "none" none: memory stays flat.
     batch_size : slots; None fits the device. Halved, and the run goes on, when memory runs out.
     random_state : 0 <= int < 2**64.
@@ -75,7 +76,7 @@ class Ascent:
         patience: int = 10,
         max_steps: int = 10_000,
         rule: str = "fast",
-        init: str = "uniform",
+        init: str | None = None,
         keep_maps: str = "best",
         batch_size: int | None = None,
         random_state: int = 0,
@@ -85,7 +86,7 @@ class Ascent:
         _check(n_restarts >= 1, "n_restarts", n_restarts, "at least 1")
         _check(patience >= 1, "patience", patience, "at least 1")
         _check(max_steps >= 1, "max_steps", max_steps, "at least 1")
-        _check(init in ("uniform", "normal"), "init", init, "'uniform' or 'normal'")
+        _check(init in (None, "uniform", "normal"), "init", init, "'uniform' or 'normal'")
         _check(keep_maps in ("best", "all", "none"), "keep_maps", keep_maps, "'best', 'all' or 'none'")
         _check(batch_size is None or batch_size >= 1, "batch_size", batch_size, "None or at least 1")
         _check(0 <= random_state < 2**64, "random_state", random_state, "an integer from 0 to 2**64 - 1")
@@ -99,7 +100,7 @@ class Ascent:
         self.rule_name = rule
         self.rule = rules.make(rule, l2=float(l2), step_size=float(step_size), patience=patience, max_steps=max_steps)
         self.step_size, self.patience, self.max_steps = float(step_size), patience, max_steps
-        self.init, self.keep_maps, self.random_state = init, keep_maps, int(random_state)
+        self.init, self.random_state = init or self.rule.init, int(random_state)
 
         self._kind = "cuda" if tail.device.type == "cuda" else "cpu"
         self._size = int(np.prod(tail.shape))

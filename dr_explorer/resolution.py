@@ -37,7 +37,7 @@ def resolve(
     patience: int = 10,
     max_steps: int = 10_000,
     rule: str = "fast",
-    init: str = "uniform",
+    init: str | None = None,
     keep_maps: str = "best",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
@@ -65,7 +65,8 @@ def resolve(
         activations.
     step_size, patience, max_steps : of ``rule="authors"``; `max_steps` bounds every rule.
     rule : ``"fast"`` finds the optimum; ``"authors"`` reproduces the published procedure exactly.
-    init : ``"uniform"``, U[0, 1), or ``"normal"``, N(0, 1).
+    init : random maps from ``"normal"``, N(0, 1), or ``"uniform"``, U[0, 1); None takes the rule's own, normal for the
+        fast one, which finds more of the basins there are, uniform for the authors', as published.
     keep_maps : ``"best"`` the best restart's feature map of each class, ``"all"``, or ``"none"``.
     batch_size : trials at a time; None fits the device.
     device : where to compute; default where the model is.
@@ -369,6 +370,32 @@ class Resolution:
             obsp={"similarity": self.similarity().values},
             uns={"settings": dict(self.dataset.attrs)},
         )
+
+    # -- pictures ------------------------------------------------------------------------------------------------------
+
+    def report(self, path: str | Path, **options: Any) -> None:
+        """Write the stand-alone HTML report; options as of `dr_explorer.report.write`."""
+        from dr_explorer import report
+
+        report.write(self, path, **options)
+
+    def plot_importance(self, target: int | str = 0, **options: Any) -> figure:
+        """A class's importance as a Bokeh figure, see `dr_explorer.report.plot_importance`."""
+        from dr_explorer import report
+
+        return report.plot_importance(self, target, **options)
+
+    def plot_convergence(self, target: int | str = 0) -> figure:
+        """A class's convergence as a Bokeh figure, see `dr_explorer.report.plot_convergence`."""
+        from dr_explorer import report
+
+        return report.plot_convergence(self, target)
+
+    def plot_similarity(self, **options: Any) -> figure:
+        """The class tree and similarity map as a Bokeh figure, see `dr_explorer.report.plot_similarity`."""
+        from dr_explorer import report
+
+        return report.plot_similarity(self, **options)
 
     # -- plumbing ------------------------------------------------------------------------------------------------------
 

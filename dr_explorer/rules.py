@@ -24,6 +24,7 @@ class Rule(ABC):
     """
 
     name: str
+    init = "normal"  # where its trials start, unless told otherwise
 
     def __init__(self, *, l2: float, max_steps: int) -> None:
         self.l2 = l2
@@ -86,6 +87,7 @@ class Authors(Rule):
     """
 
     name = "authors"
+    init = "uniform"
     FLAT_STEPS = 500  # constant rate until here
     DECAY = -0.2
     LEAST_RATE = 1e-6
