@@ -379,19 +379,19 @@ class Resolution:
 
         report.write(self, path, **options)
 
-    def plot_importance(self, target: int | str = 0, **options: Any) -> figure:
+    def plot_importance(self, target: int | str = 0, **options: Any) -> Any:
         """A class's importance as a Bokeh figure, see `dr_explorer.report.plot_importance`."""
         from dr_explorer import report
 
         return report.plot_importance(self, target, **options)
 
-    def plot_convergence(self, target: int | str = 0) -> figure:
+    def plot_convergence(self, target: int | str = 0) -> Any:
         """A class's convergence as a Bokeh figure, see `dr_explorer.report.plot_convergence`."""
         from dr_explorer import report
 
         return report.plot_convergence(self, target)
 
-    def plot_similarity(self, **options: Any) -> figure:
+    def plot_similarity(self, **options: Any) -> Any:
         """The class tree and similarity map as a Bokeh figure, see `dr_explorer.report.plot_similarity`."""
         from dr_explorer import report
 
