@@ -15,8 +15,9 @@ is the rise of the objective that the model predicts for the whole way to ``y`` 
 
 **Optimality measure**: a trial has converged when the gain predicted for its next step is at most `GAP` of
 ``l2 |h|^2``. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
-objective above the empty map, so the measure is blind to the units and to the offset of ``S``. Where the tail is
-linear the first cut is the truth: the second evaluation shows it, the third is the optimum.
+objective above the empty map, so the measure is blind to the units and to the offset of ``S``. Where `S` is smooth and
+its optimum ill-conditioned that can take long: a trial also ends when `WINDOW` evaluations in a row raised its
+objective by less than `LITTLE` of its size.
 
 Source: proximal bundle methods (Lemarechal 1978; Kiwiel 1985) with the network's own penalty as the proximal term, so
 that there is no weight to tune. Schedule and shift were chosen by measurement (`benchmarks/rules.py`).
@@ -52,9 +53,21 @@ class CuttingPlanes(Rule):
 
     ``score`` and ``objective`` of a state belong to its centre ``h``, the answer. A slot that is done stays at the
     point it evaluated last, and evaluating it again changes nothing.
+
+    Parameters
+    ----------
+    l2 : weight of ``|H|^2``.
+    max_steps : evaluations at the most.
+    first_step : share of the way to the model's best point that the first step takes. 1.0 is right for a tail known to
+        be linear (`dr_explorer.scale.is_linear`): the second evaluation stands on the optimum, ``grad S / (2 l2)``, and
+        confirms it. With the default it is the sixth.
     """
 
     name = "fast"
+
+    def __init__(self, *, l2: float, max_steps: int, first_step: float = FIRST_STEP) -> None:
+        super().__init__(l2=l2, max_steps=max_steps)
+        self.first_step = first_step
 
     def begin(self, maps: Tensor) -> State:
         n, size = maps.shape
@@ -72,7 +85,7 @@ class CuttingPlanes(Rule):
             "weights": maps.new_zeros(n, CUTS, dtype=exact),  # a
             "centre": index,  # the slot of the cut taken at h
             "slot": index.clone(),  # where the next cut goes
-            "step": maps.new_full((n,), FIRST_STEP / GROW),  # share of the way to y
+            "step": maps.new_full((n,), self.first_step / GROW),  # share of the way to y
             "enough": maps.new_full((n,), -torch.inf),  # the objective at which x becomes the centre
             "before": maps.new_full((n,), -torch.inf),  # the objective at the start of the window
         }
@@ -92,7 +105,7 @@ class CuttingPlanes(Rule):
         begun = (state["steps"] > 0) & ~state["diverged"]
         aimed = {name: tensor.clone() for name, tensor in state.items()}
         aimed["objective"] = state["score"] - self.l2 * state["h"].square().sum(1)
-        aimed["step"] = torch.full_like(state["step"], FIRST_STEP)
+        aimed["step"] = torch.full_like(state["step"], self.first_step)
         aimed["before"] = torch.full_like(state["before"], -torch.inf)
         self._aim(torch, aimed, begun)
         for name, value in aimed.items():

@@ -17,12 +17,14 @@ STRONG = 0.95  # quantile, over sequences, of the norm of the layer's map: what 
 REAL_ROWS = (
     16  # rows of an example input that are taken for a sample of real sequences; fewer are replaced by random ones
 )
-RANDOM_ROWS = 256
+RANDOM_ROWS = 64
 TRIALS = 8  # that measure how large optimal maps are, of different classes as far as there are as many
 EVALUATIONS = 16  # of each, a round: enough to come within a few per cent of the end point's norm
 ROUNDS = 2
 FACTOR = 30.0  # the most a round may change l2 by
 DIGITS = 2  # l2 is a choice, not a measurement: it is rounded to so many significant digits
+PROBES = (0.1, 1.0, 10.0, 100.0)  # sizes of the random maps that tell whether a tail is linear
+SAME = 1e-4  # of a gradient's norm: more than float32 rounding, less than the smallest bend of a network
 #: The published settings, step 0.005 at l2 = 2.8, as a share of 1 / (2 l2): that step would reach the optimum of one
 #: linear region at once.
 AUTHORS_SHARE = 0.005 * 2 * 2.8
@@ -79,6 +81,21 @@ def choose_l2(tail: Tail, targets: Sequence[int] | None = None, *, inputs: Any =
             break
         l2 *= float(np.clip(size / natural, 1 / FACTOR, FACTOR))
     return float(f"{l2:.{DIGITS}g}")
+
+
+def is_linear(tail: Tail, *, random_state: int = 0) -> bool:
+    """Whether the tail is linear, its gradient the same everywhere: then ``grad S / (2 l2)`` is the one optimum.
+
+    Looked at on maps of very different sizes and signs, for a few classes.
+    """
+    columns = torch.tensor(_spread(range(tail.n_targets)), device=tail.device)
+    generator = torch.Generator().manual_seed(random_state)
+    slopes = []
+    for size in PROBES:
+        maps = size * torch.randn((len(columns), *tail.shape), generator=generator, dtype=tail.dtype)
+        slopes.append(tail.value_and_grad(maps.to(tail.device), columns)[1].flatten(1))
+    apart = max(float((slope - slopes[0]).norm()) for slope in slopes)
+    return apart <= SAME * float(slopes[0].norm())
 
 
 def natural_maps(tail: Tail, inputs: Any = None, *, random_state: int = 0) -> Tensor:
