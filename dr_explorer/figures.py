@@ -224,17 +224,25 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
         known = ", ".join(str(label) for label in pairs.feature.values[:10])
         raise ValueError(f"no pair ({feature!r}, {feature2!r}) was computed; features: {known}") from None
     corners = np.array([[float(pair[f"s{i}{j}"]) for j in (0, 1)] for i in (0, 1)])
+    if not np.isfinite(corners).all():
+        raise ValueError(
+            f"the pair ({feature!r}, {feature2!r}) has no truth table: a feature makes no pair with itself"
+        )
+    half = pair["half_width"].values if "half_width" in pair else np.full((2, 2), np.nan)
     left, head, side = 20.0, 15.0, (width_mm - 24.0) / 2
     figure = _figure(width_mm, head + 1.2 * side + 9)
     ax = _axes(figure, left, head, 2 * side, 1.2 * side)
-    limit = max(np.nanmax(np.abs(corners)), 1e-12) * 1.6  # text must read on the strongest colour
+    limit = max(np.abs(corners).max(), 1e-12) * 1.6  # text must read on the strongest colour
     shades = palette.diverging(palette.NEGATIVE, palette.POSITIVE, corners, limit, palette.PAIRS)
     ax.imshow(shades, aspect="auto", extent=(-0.5, 1.5, 1.5, -0.5))
     for i in (0, 1):
         for j in (0, 1):
-            dark = palette.luminance(shades[i, j]) > 0.18
-            ax.text(j, i, _number(corners[i, j], 2), ha="center", va="center", fontsize=TEXT + 2,
-                    color=palette.INK if dark else palette.BACKGROUND, parse_math=False)  # fmt: skip
+            ink = palette.INK if palette.luminance(shades[i, j]) > 0.18 else palette.BACKGROUND
+            middle = {"ha": "center", "va": "center", "color": ink, "parse_math": False}
+            spread = np.isfinite(half[i, j])
+            ax.text(j, i - 0.1 * spread, _number(corners[i, j], 2), fontsize=TEXT + 2, **middle)
+            if spread:
+                ax.text(j, i + 0.22, f"±{_number(half[i, j], 2)}", fontsize=SMALL, **middle)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.axhline(0.5, color=palette.BACKGROUND, linewidth=1)
@@ -247,14 +255,9 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
     if "logic" in pair:
         sure = f", confidence {float(pair.confidence):.2f}" if "confidence" in pair else ""
         _text(figure, 2, 3.2, f"{pair.logic.item()}{sure}", size=TEXT + 1, weight="bold")
-    beyond = (
-        float(pair.nonlinearity)
-        if "nonlinearity" in pair
-        else corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0]
-    )
-    _text(
-        figure, 2, head + 1.2 * side + 4, f"non-linearity {_number(beyond, 2)} logits", size=SMALL, color=palette.INK_2
-    )
+    beyond = corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0]
+    words = f"non-linearity {_number(beyond, 2)} logits"
+    _text(figure, 2, head + 1.2 * side + 4, words, size=SMALL, color=palette.INK_2)
     return figure
 
 

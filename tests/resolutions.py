@@ -88,4 +88,10 @@ def pair_table(n_features: int = 3, seed: int = 0) -> xr.Dataset:
         [["XOR", "AND", "OR"][(i + j) % 3] for i in range(n_features) for j in range(n_features)], dtype=object
     )
     data["logic"] = (("feature", "feature2"), words.reshape(n_features, n_features))
-    return xr.Dataset(data, {"feature": labels, "feature2": labels})
+    data["half_width"] = (
+        ("feature", "feature2", "on", "on2"),
+        rng.uniform(0, 0.1, size=(n_features, n_features, 2, 2)),
+    )
+    sentences = [[f"{a} and {b} in a sentence" for b in labels] for a in labels]
+    data["sentence"] = (("feature", "feature2"), np.array(sentences, dtype=object))
+    return xr.Dataset(data, {"feature": labels, "feature2": labels}, attrs={"target": "class 0"})

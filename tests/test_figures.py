@@ -122,6 +122,10 @@ def test_hostile_names_are_drawn_as_they_are_in_valid_files(tmp_path):
 def test_unknown_pairs_and_classes_are_named(resolution):
     with pytest.raises(ValueError, match=r"no pair .*features: 0, 3, 6"):
         figures.truth_table(pair_table(), "1", "3")
+    alone = pair_table()
+    alone["s00"].values[0, 0] = np.nan
+    with pytest.raises(ValueError, match="no pair with itself"):
+        figures.truth_table(alone, "0", "0")
     with pytest.raises(ValueError, match="did you mean"):
         figures.importance(resolution, "clas 0")
 

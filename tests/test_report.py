@@ -198,6 +198,14 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path, resolution, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["x.html"]
 
 
+def test_pairs_find_their_class_by_the_name_they_carry(resolution):
+    other = pair_table(seed=1).assign_attrs(target="class 4")
+    assert set(report.pair_tables(resolution, [pair_table(), other])) == {0, 4}
+    assert set(report.pair_tables(resolution, other)) == {4}
+    assert set(report.pair_tables(resolution, {2: other})) == {2}
+    assert report.pair_tables(resolution, None) == {}
+
+
 def test_pairs_of_another_kind_or_class_are_an_error_before_anything_is_written(tmp_path, resolution):
     with pytest.raises(ValueError, match="no class named 'nobody'"):
         report.write(resolution, tmp_path / "x.html", pairs={"nobody": pair_table()})
@@ -327,7 +335,10 @@ def test_pairs_show_where_they_were_computed_and_hide_elsewhere(open_page, resol
     select(tab, pair=2 * 5 + 1)
     corners = columns(tab, "corners")["text"]
     expected = [tables["class 3"][name].values[2, 1] for name in report.CORNERS]
-    assert [float(text.replace("\u2212", "-")) for text in corners] == pytest.approx(expected, abs=0.0051)
+    assert [float(text.split()[0].replace("\u2212", "-")) for text in corners] == pytest.approx(expected, abs=0.0051)
+    half = tables["class 3"].half_width.values[2, 1].ravel()
+    assert [float(text.split("\u00b1")[1]) for text in corners] == pytest.approx(half, abs=0.0051)
+    assert tab.text_content("#dr-sentence") == "6 and 3 in a sentence"
     select(tab, target=4)
     assert not tab.is_visible("#dr-pairs")
 
@@ -336,7 +347,8 @@ def test_pairs_show_where_they_were_computed_and_hide_elsewhere(open_page, resol
 def test_hostile_names_are_shown_as_text_and_nothing_else(open_page):
     resolution = made(len(HOSTILE), names=HOSTILE)
     pairs = pair_table().assign_coords(feature=HOSTILE[:3], feature2=HOSTILE[:3])
-    tab = open_page(resolution, title=HOSTILE[0], pairs=pairs)
+    pairs["sentence"].values[:] = HOSTILE[1]
+    tab = open_page(resolution, title=HOSTILE[0], pairs={0: pairs})
     for c, name in enumerate(HOSTILE):
         select(tab, target=c, other=(c + 1) % len(HOSTILE))
         assert tab.text_content("#dr-class") == layout.plain(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,7 @@ def write(
     path: str | os.PathLike,
     *,
     title: str = "What the network wants",
-    pairs: Mapping[Any, xr.Dataset] | xr.Dataset | None = None,
+    pairs: xr.Dataset | Sequence[xr.Dataset] | Mapping[Any, xr.Dataset] | None = None,
     metric: str = "pearson_positive",
     combine: str = "weighted",
     n_boot: int = 100,
@@ -119,7 +119,7 @@ def write(
     resolution : what to report.
     path : where to; the file is written whole or not at all.
     title : the page's heading.
-    pairs : what `dr_explorer.pairwise` returned: of the first class, or {class name or position: Dataset}.
+    pairs : what `dr_explorer.pairwise` returned, for one class or several; or {class name or position: that}.
     metric, combine : as in `dr_explorer.similarity` and `dr_explorer.importance`.
     n_boot : resamplings for the support of the tree's branches.
 
@@ -162,26 +162,31 @@ def pair_tables(resolution: Resolution, pairs) -> dict[int, dict[str, Any]]:
     """The pairs of each class as plain lists, by the class's position."""
     if pairs is None:
         return {}
-    if not isinstance(pairs, Mapping) or hasattr(pairs, "data_vars"):
-        pairs = {0: pairs}
-    tables = {}
-    for target, table in pairs.items():
-        missing = [name for name in CORNERS if name not in table]
-        if missing:
-            raise ValueError(f"the pairs of class {target!r} lack {', '.join(missing)}: give what pairwise() returned")
-        corners = {name: np.asarray(table[name].values, np.float32) for name in CORNERS}
-        beyond = corners["s11"] - corners["s10"] - corners["s01"] + corners["s00"]
-        n = len(beyond)
-        words = table["logic"].values if "logic" in table else np.full((n, n), "")
-        sure = table["confidence"].values if "confidence" in table else np.full((n, n), np.nan)
-        tables[resolution.position_of(target)] = {
-            "features": [layout.plain(name) for name in table.feature.values],
-            **{name: values.ravel() for name, values in corners.items()},
-            "nonlinearity": beyond.ravel(),
-            "logic": [str(word) for word in np.ravel(words)],
-            "confidence": np.asarray(sure, np.float32).ravel(),
-        }
-    return tables
+    if hasattr(pairs, "data_vars"):
+        pairs = [pairs]
+    if not isinstance(pairs, Mapping):
+        pairs = {table.attrs.get("target", 0): table for table in pairs}
+    return {resolution.position_of(target): _pair_table(target, table) for target, table in pairs.items()}
+
+
+def _pair_table(target: Any, table: xr.Dataset) -> dict[str, Any]:
+    missing = [name for name in CORNERS if name not in table]
+    if missing:
+        raise ValueError(f"the pairs of class {target!r} lack {', '.join(missing)}: give what pairwise() returned")
+    corners = {name: np.asarray(table[name].values, np.float32) for name in CORNERS}
+    n = len(corners["s00"])
+    nothing = np.full((n, n), np.nan)
+    words = {name: table[name].values if name in table else np.full((n, n), "") for name in ("logic", "sentence")}
+    numbers = corners | {
+        "nonlinearity": corners["s11"] - corners["s10"] - corners["s01"] + corners["s00"],
+        "confidence": table["confidence"].values if "confidence" in table else nothing,
+        "half_width": table["half_width"].values if "half_width" in table else np.full((n, n, 2, 2), np.nan),
+    }
+    return {
+        "features": [layout.plain(name) for name in table.feature.values],
+        **{name: np.asarray(values, np.float32).ravel() for name, values in numbers.items()},
+        **{name: [str(word) for word in np.ravel(values)] for name, values in words.items()},
+    }
 
 
 def _asset(name: str) -> str:

@@ -269,7 +269,10 @@ if (table && sources.cells) {
   sources.corners.data = {
     x: [0, 1, 0, 1], y: [0, 0, 1, 1],
     level: four.map((v) => (largest ? v / largest : 0)),
-    text: four.map((v) => number(v, 2)),
+    text: four.map((v, k) => {
+      const half = table.half_width[4 * pair + k]
+      return Number.isFinite(half) ? `${number(v, 2)} \u00b1${number(half, 2)}` : number(v, 2)
+    }),
     ink: four.map(() => look.ink),
   }
   const words = {x: [], y: [], text: [], size: [], style: [], align: []}
@@ -283,6 +286,7 @@ if (table && sources.cells) {
   say(0, -0.65, "off"); say(1, -0.65, "on"); say(-0.62, 0, "off"); say(-0.62, 1, "on")
   say(-1.15, 1.85, `non-linearity ${number(table.nonlinearity[pair], 2)} logits`, "12px", "normal", "left")
   sources.pair_words.data = words
+  caption("dr-sentence", table.sentence[pair] ?? "")
 }
 
 // ---- the words around -------------------------------------------------------------------------------------------
