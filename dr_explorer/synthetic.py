@@ -214,11 +214,13 @@ def train(
     """
     chosen = _settings(settings)
     _check(dataset)
-    torch_state = torch.random.get_rng_state()
+    torch_state, threads = torch.random.get_rng_state(), torch.get_num_threads()
     try:
+        torch.set_num_threads(1)  # batches this small are no faster on two, and several times slower on a busy machine
         torch.manual_seed(random_state)
         return _train(dataset, chosen, progress, verbose, torch.device(device or "cpu"), random_state)
     finally:
+        torch.set_num_threads(threads)
         torch.random.set_rng_state(torch_state)  # a training must not change what the caller draws next
 
 
