@@ -56,7 +56,12 @@ class Cut(nn.Module):
         if self._maps is None:
             self._kept = first_tensor(out)
             return None
-        return with_first(out, self.call_cut.axes.native(self._maps))
+        return with_first(out, self.native(self._maps))
+
+    def native(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps as the layer itself gives them."""
+        native = self.call_cut.axes.native(maps)
+        return native if self.call_cut.dtype == self.network.dtype else native.to(self.call_cut.dtype)
 
     def forward(self, maps: torch.Tensor | None, *flat: torch.Tensor) -> torch.Tensor:
         """Logits with the squash, of maps (N, *shape) and the network's inputs."""
@@ -86,7 +91,8 @@ class Cut(nn.Module):
             kept, self._kept = self._kept, None
         if kept is None:
             raise RuntimeError(f"layer {self.call_cut.name!r} was not reached for these inputs")
-        return self.call_cut.axes.canonical(kept).clone(memory_format=torch.contiguous_format)
+        maps = self.call_cut.axes.canonical(kept).to(self.network.dtype)
+        return maps.clone(memory_format=torch.contiguous_format)
 
 
 class _Tracer(fx.Tracer):
@@ -130,21 +136,24 @@ class _Tracer(fx.Tracer):
         number, self.seen = self.seen, self.seen + 1
         if number != self.cut.call_cut.number:
             return out
-        return _replaced(self.cut.call_cut.template, out, self.cut.call_cut.axes.native(self.placeholders[0]))
+        return _replaced(self.cut.call_cut.structure, out, self.cut.native(self.placeholders[0]))
 
 
-def _replaced(template: Any, out: fx.Proxy, value: fx.Proxy) -> Any:
-    """A layer's outputs in the structure of `template`, its first tensor being `value`."""
+def _replaced(structure: Any, out: fx.Proxy, value: fx.Proxy) -> Any:
+    """A layer's outputs, its first tensor being `value`."""
     pending = [value]
 
     def build(part, proxy):
-        if part is None:
-            return pending.pop() if pending else proxy
         if isinstance(part, dict):
             return {key: build(item, proxy[key]) for key, item in part.items()}
-        return type(part)(build(item, proxy[i]) for i, item in enumerate(part))
+        if isinstance(part, tuple):
+            return tuple(build(item, proxy[i]) for i, item in enumerate(part))
+        return pending.pop() if part and pending else proxy
 
-    return build(template, out)
+    built = build(structure, out)
+    if pending:
+        raise NotTraceable("the layer's output is of a class of its own")
+    return built
 
 
 def by_trace(cut: Cut) -> Run:

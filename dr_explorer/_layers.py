@@ -16,7 +16,7 @@ from ._axes import Axes, find_axes
 from ._network import Network
 from ._private import type_name
 from ._squash import Squashes, find_squash
-from ._trees import tensors, tree_map
+from ._trees import outline, tensors, tree_map
 
 #: Types that begin the dense part of a network.
 _DENSE = re.compile(r"Linear$|Dense|LSTM|GRU|RNN|Attention|Transformer|Mamba|Bidirectional")
@@ -41,7 +41,8 @@ class Call:
     made: Any = None  # the node of its output in the autograd graph
     node: Any = None  # and the one after it, which stands for the cut
     squashes: range = range(0)  # numbers of the squash calls inside it
-    template: Any = None  # the structure of its outputs, None for each tensor
+    structure: Any = True  # of its outputs: see `outline`
+    dtype: torch.dtype = torch.float32
     convolution: int = 0  # of a convolution over several positions: the how-manieth in a row
     dense: bool = False
 
@@ -119,11 +120,10 @@ def _run(
                 return None
             record["made"] = tensor.grad_fn
             if tensor.grad_fn is None and (name, record["number"]) in sources:
-                tensor = tensor.detach().requires_grad_()
-            marked = tensor.clone()
-            record.update(
-                end=clock[0], out=marked.detach(), node=marked.grad_fn, template=tree_map(lambda t: None, out)
-            )
+                tensor = tensor.detach().requires_grad_(tensor.is_floating_point())
+            with torch.enable_grad():  # a part of the network may run without
+                marked = tensor.clone()
+            record.update(end=clock[0], out=marked.detach(), node=marked.grad_fn, structure=outline(out))
             record["squashes"] = range(record.pop("first"), mode.count)
             clock[0] += 1
             records.append(record)
@@ -155,11 +155,12 @@ def watch(network: Network) -> Watched:
         other, _ = _run(network, _with_graph(network.rows(three, shuffled)), Squashes())
         later = {(r["layer"], r["number"]): r["out"] for r in other}
         sources: set[tuple[str, int]] = set()
-        if not any(x.is_floating_point() for x in tensors(network.example)):
-            # Whole numbers (tokens) have no gradient: the graph begins where they become vectors.
-            for r in _run(network, network.rows(three), Squashes())[0]:
+        if any(r["node"] is None and r["out"].is_floating_point() for r in other):
+            # Whole numbers (tokens) have no gradient, nor has a part that runs without: the graph begins behind them,
+            # at what changes with the input.
+            for r in _run(network, _with_graph(network.rows(three)), Squashes())[0]:
                 again = later.get((r["layer"], r["number"]))
-                if r["out"].is_floating_point() and again is not None and not torch.equal(r["out"], again):
+                if r["node"] is None and again is not None and not torch.equal(r["out"], again):
                     sources.add((r["layer"], r["number"]))
         mode = Squashes()
         records, output = _run(network, _with_graph(network.rows(two)), mode, frozenset(sources))
@@ -189,7 +190,8 @@ def watch(network: Network) -> Watched:
             made=r["made"],
             node=r["node"],
             squashes=r["squashes"],
-            template=r["template"],
+            structure=r["structure"],
+            dtype=out.dtype,
         )
         node = r["node"]
         if axes is None:

@@ -183,8 +183,9 @@ def is_convolution(node: Node | None, marks: set[Node]) -> bool:
 
 
 def is_dense(node: Node | None, marks: set[Node]) -> bool:
-    """Whether a layer's output is a matrix product's or a recurrence's."""
-    return _maker(node, _DENSE, RESHAPING + _CHANNELWISE + _JOINING, marks) is not None
+    """Whether a layer's output is a matrix product's, a recurrence's or that of a convolution of width one."""
+    found = _maker(node, (*_DENSE, "Convolution"), RESHAPING + _CHANNELWISE + _JOINING, marks)
+    return found is not None and not (is_kind(found, ("Convolution",)) and max(found._saved_weight.shape[2:]) > 1)
 
 
 def _maker(node: Node | None, kinds: Iterable[str], passed: Iterable[str], marks: set[Node]) -> Node | None:

@@ -47,7 +47,7 @@ class Network:
         if not callable(self.output):
             self.output = lambda y: y[output]
         self.path: tuple = ()
-        self.rank = 2
+        self.rank, self.cast = 2, False
         self.fixed: int | None = None
         self._arrange(example_input)
         self._drop_observers()
@@ -168,6 +168,8 @@ class Network:
         out = self.output(raw)
         for key in self.path:
             out = out[key]
+        if self.cast:
+            out = out.to(self.dtype)
         if self.rank == 1:
             return out.unsqueeze(1)
         return out.flatten(1) if self.rank > 2 else out
@@ -215,7 +217,7 @@ class Network:
             )
         if not torch.isfinite(out).all():
             raise ValueError("the network's output for example_input is not finite (NaN or infinity)")
-        self.rank = len(shape)
+        self.rank, self.cast = len(shape), out.dtype != self.dtype
 
     @torch.no_grad()
     def _drop_observers(self) -> None:

@@ -128,7 +128,7 @@ class Tail:
         self.device, self.dtype = self._network.device, self._network.dtype
         self.notes: list[str] = self._network.notes
         kernels = lineage.first_kernels(call.node)
-        self._kernels = None if kernels is None else _as_filters(kernels.detach().cpu().numpy(), self.shape[0])
+        self._kernels = None if kernels is None else _as_filters(kernels.detach().float().cpu().numpy(), self.shape[0])
         self._cut = Cut(self._network, call, seen.calls, seen.skip)
         # What a test of a way to compute the tail is made on: natural maps and others of their size.
         self._maps = self._typical_maps()
@@ -334,9 +334,8 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
     if layer is None:
         call = suggest(seen.calls)
         if call is None:
-            raise ValueError(
-                "no layer of this network can be cut; list_layers(model, example_input) says what there is"
-            )
+            why = "; ".join(f"{call.name!r}: {call.reason}" for call in seen.calls[-3:])
+            raise ValueError(f"no layer of this network can be cut ({why or 'it has none'})")
         return call
     if isinstance(layer, nn.Module):
         known = [name for name, module in _originals(network) if unwrap(module) is unwrap(layer)]
