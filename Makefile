@@ -56,7 +56,7 @@ $(VENV)/.demo: $(SOURCES) $(VENV)/.torch
 
 $(VENV)/.test: $(SOURCES) $(VENV)/.torch
 	$(PIP) install -q -c constraints.txt -e '.[test]'
-	@node=$$($(BIN)/python hatch_build.py); if [ -n "$$node" ]; then \
+	@node=$$(PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python hatch_build.py); if [ -n "$$node" ]; then \
 	  echo "No Node new enough on this machine: installing $$node for the JavaScript tests"; \
 	  $(PIP) install -q "$$node"; fi
 	@touch $@
