@@ -32,6 +32,7 @@ const kernel = new MockKernel(model, world);
 kernel.t = number("t", 0.75);
 kernel.state = q.get("state") ?? (kernel.t >= 1 ? "done" : "running");
 if (q.has("dead")) model.onSend = () => {};
+if (q.has("idle")) model.onSend = ({ type }) => type === "hello" && model.deliver({ header: { v: 1, type: "frame", run: 0, seq: 1, state: "idle", message: null, elapsed: 0, rate: 0, arrays: [] }, buffers: [] });
 
 const held = entry();
 const end = held.initialize({ model });

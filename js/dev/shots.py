@@ -32,7 +32,7 @@ def main(out: Path, shots: list[str]) -> None:
             page.on("console", lambda m: print(name, m.type, m.text[:200]) if m.type in ("error", "warning") else None)
             page.on("pageerror", lambda e: print(name, "error", str(e)[:200]))
             page.goto(f"http://127.0.0.1:8931/index.html?{query}")
-            page.wait_for_selector(".dr-explorer[data-seq]", timeout=20000)
+            page.wait_for_selector(".dr-explorer", timeout=20000)
             page.wait_for_timeout(500)
             page.screenshot(path=out / f"{name}.png", full_page=True)
             page.close()

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockModel } from "../dev/kernel";
 import { pack, World } from "../dev/world";
-import entry from "../src/index";
+import entry, { show } from "../src/index";
 import { click, open, paint, prepare, visible } from "./page";
 
 beforeEach(prepare);
@@ -157,6 +157,31 @@ test("a kernel that goes away leaves its last picture as a saved view", () => {
   expect(find(".dre-saved").textContent).toBe("Saved view, no kernel");
 });
 
+test("a class that a saved view does not hold is said not to be in it", () => {
+  const world = new World({ classes: 4, channels: 6, positions: 5 });
+  const block = pack([world.meta(), world.frame(1), world.tree()]);
+  const { find, all } = open({}, (model) => {
+    model.onSend = () => {};
+    model.traits["snapshot"] = new DataView(block.buffer);
+  });
+  vi.advanceTimersByTime(4000);
+  click(all(".dre-class:not([data-branch]):not([data-mark=target])")[0]);
+  expect(find(".dre-saved").textContent).toBe("Saved view, no kernel: this class is not in it");
+});
+
+test("the stand-alone page shows every class that was saved, with no kernel at all", () => {
+  const world = new World({ classes: 3, channels: 6, positions: 5 });
+  const block = pack([world.meta(), world.tree(), ...[0, 1, 2].map((target) => world.frame(1, { target }))]);
+  const el = document.createElement("div");
+  document.body.append(el);
+  show(block, el);
+  for (const row of el.querySelectorAll(".dre-class:not([data-branch])")) {
+    click(row);
+    expect(el.querySelector("[data-panel=importance]")!.hasAttribute("data-stale")).toBe(false);
+  }
+  expect(el.querySelector(".dre-saved")!.textContent).toBe("Saved view, no kernel");
+});
+
 test("before anything has run the view is idle and can be told to run", () => {
   const { model, root, button } = open({}, (m) => {
     m.onSend = (message) => {
@@ -164,6 +189,8 @@ test("before anything has run the view is idle and can be told to run", () => {
     };
   });
   expect(root.dataset["state"]).toBe("idle");
+  expect(root.textContent).not.toMatch(/NaN|undefined|null/);
+  expect(visible(root.querySelector("input[type=range]")!)).toBe(false); // nothing to set yet
   click(button("Run"));
   expect(model.sent.at(-1)).toMatchObject({ type: "command", name: "run", args: {} });
 });

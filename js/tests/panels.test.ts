@@ -413,6 +413,16 @@ describe("pairs", () => {
     expect(panel("pairs").textContent).toMatch(/\d of 5 so far/);
   });
 
+  test("where there are none, the reason given by the kernel stands there", () => {
+    const { panel, at, kernel, world } = open();
+    at(1);
+    const { header, buffers } = world.pairs(0, []);
+    const none = { ...header, message: "no input of this network is a one-hot sequence", arrays: header.arrays!.map((a) => ({ ...a, shape: a.shape.map(() => 0) })) };
+    kernel.model.deliver({ header: none, buffers: buffers.map(() => new ArrayBuffer(0)) });
+    paint();
+    expect(panel("pairs").querySelector(".dre-empty")!.textContent).toBe("no input of this network is a one-hot sequence");
+  });
+
   test("a lower triangle, each cell with its channels and value; a click opens the pair", () => {
     const { panel, at, kernel } = open();
     at(1);

@@ -87,7 +87,7 @@ export function controls(view: View): HTMLElement {
     show(saved, gone || link !== "live");
     text(saved, gone ? `Saved view, no kernel${store.current.value ? "" : ": this class is not in it"}` : link === "silent" ? "No answer from the kernel" : frame ? "" : "Waiting for the kernel");
     show(buttons, !gone);
-    show(settings, !gone);
+    show(settings, !gone && store.meta.value !== null);
     const state = frame?.state ?? "idle";
     const live = state === "running" || state === "paused";
     const focused = document.activeElement;
@@ -122,7 +122,9 @@ interface ProgressParts {
 function progress(frame: Frame, { bar, done, rate, left }: ProgressParts): void {
   const { trials, converged, exhausted, running, diverged } = frame.counts;
   const ended = converged + exhausted + diverged;
-  bar.set(trials ? ended / trials : 0, trials ? running / trials : 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
+  show(bar.node, trials > 0);
+  show(done, trials > 0);
+  bar.set(ended / trials || 0, running / trials || 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
   done.replaceChildren(h("b", count(converged)), ` / ${count(trials)} converged`);
   const live = frame.state === "running";
   const moving = frame.state === "done" ? `${count(frame.step)} steps` : (WORDS[frame.state] ?? "");

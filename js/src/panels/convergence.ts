@@ -84,7 +84,8 @@ export function convergence(view: View): HTMLElement {
     lineGroup,
   );
   const read = h("p.read");
-  parts.body.append(svg, read);
+  const empty = h("p.empty", "Lines come with a run.");
+  parts.body.append(svg, read, empty);
   const width = view.width(parts.body);
 
   const setLines = keyed<number, { node: SVGGElement; path: SVGPathElement }>(lineGroup, (restart) => {
@@ -105,14 +106,16 @@ export function convergence(view: View): HTMLElement {
   view.effect(() => {
     const frame = store.frame.value;
     const w = width.value;
-    show(svg, frame !== null && w > 0);
-    if (!frame || w === 0) return;
+    const some = Boolean(frame?.status.length);
+    show(svg, some);
+    show(empty, !some);
+    if (!frame || !some || w === 0) return;
     attr(parts.node, { "data-stale": !store.current.value });
     const lines = gapLines(frame);
     const longest = max(1, ...lines.map((l) => l.steps[l.steps.length - 1]));
     const running = lines.length === 0 || lines.some((l) => l.moving);
     const end = running ? max(FIRST_STEPS, niceCeil(longest * 1.15)) : max(longest, 1);
-    const widest = max(...lines.flatMap((l) => l.gaps), 1e-6);
+    const widest = max(...(lines.length ? lines.flatMap((l) => l.gaps) : [100]), 1e-6);
     const high = Math.ceil(Math.log10(widest) - 1e-6);
     const x = linear([0, end], [LEFT, w - RIGHT]);
     const y = linear([high, high - DECADES], [HEIGHT - BOTTOM, TOP]);

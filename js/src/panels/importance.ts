@@ -87,7 +87,7 @@ export function importance(view: View): HTMLElement {
     const meta = store.meta.value;
     const w = barWidth.value;
     const some = frame !== null && meta !== null && frame.ofiv.some(finite);
-    for (const node of [columns, scroller, axis]) show(node, some);
+    for (const node of [columns, scroller, axis, keys.node]) show(node, some);
     show(empty, !some);
     if (!some || w === 0) return;
     const { ranking } = view;
