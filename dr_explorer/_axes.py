@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -54,7 +55,12 @@ class Axes:
 
 
 def find_axes(
-    layer: nn.Module, made: lineage.Node | None, out: torch.Tensor, other: torch.Tensor | None, fixed: int | None
+    layer: nn.Module,
+    made: lineage.Node | None,
+    out: torch.Tensor,
+    other: torch.Tensor | None,
+    fixed: int | None,
+    known: Mapping[lineage.Node, int],
 ) -> tuple[Axes | None, str]:
     """The axes of a layer's output, or why it has none that a feature map needs.
 
@@ -63,6 +69,7 @@ def find_axes(
     layer, made : the layer, and its output's node in the autograd graph
     out, other : its outputs for two rows and for three
     fixed : the number of rows of both, where the network takes no other
+    known : the channel axes of layers before this one
     """
     if not out.is_floating_point():
         return None, f"its output is of type {out.dtype}, which has no gradient"
@@ -78,19 +85,19 @@ def find_axes(
     if out.ndim == 1:
         return None, "its output is one number a row, without channels"
     batch = rows[0]
-    channel = 1 - batch if out.ndim == 2 else _channel(layer, made, out.ndim)
+    channel = 1 - batch if out.ndim == 2 else _channel(layer, made, out.ndim, known)
     if channel is None or channel == batch:
         channel = next(i for i in range(out.ndim) if i != batch)  # channels come first among the rest, mostly
     sizes = tuple(size for i, size in enumerate(out.shape) if i not in (batch, channel))
     return Axes(batch, channel, sizes), ""
 
 
-def _channel(layer: nn.Module, made: lineage.Node | None, ndim: int) -> int | None:
+def _channel(layer: nn.Module, made: lineage.Node | None, ndim: int, known: Mapping[lineage.Node, int]) -> int | None:
     if isinstance(layer, nn.modules.conv._ConvNd):
         return 1
     if is_keras(layer):  # channels last unless told otherwise
-        found = lineage.channel_axis(made, ndim)
+        found = lineage.channel_axis(made, ndim, known)
         return ndim - 1 if found is None else found
     if _LAST.match(type_name(layer)):
         return ndim - 1
-    return lineage.channel_axis(made, ndim)
+    return lineage.channel_axis(made, ndim, known)

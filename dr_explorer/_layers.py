@@ -174,10 +174,12 @@ def watch(network: Network) -> Watched:
     total: dict[str, int] = {}
     for r in records:
         total[r["layer"]] = max(total.get(r["layer"], 0), r["number"] + 1)
-    calls = []
+    calls, known = [], {}
     for r in records:
         out, again = r["out"], later.get((r["layer"], r["number"]))
-        axes, reason = find_axes(network.layers[r["layer"]], r["made"], out, again, network.fixed)
+        axes, reason = find_axes(network.layers[r["layer"]], r["made"], out, again, network.fixed, known)
+        if axes is not None and r["node"] is not None:
+            known[r["node"]] = axes.channel
         call = Call(
             layer=r["layer"],
             number=r["number"],
@@ -199,7 +201,7 @@ def watch(network: Network) -> Watched:
         elif node is None:
             call.reason = "its output does not depend on the network's input (or not in a way that has a gradient)"
         elif node not in reached:
-            call.reason = "the network's output does not depend on it"
+            call.reason = "the network's output does not depend on it, or only by steps that have no gradient"
         elif node in behind_squash:
             call.reason = f"it comes after the output's {squash}: choose a layer before it"
         else:

@@ -7,7 +7,8 @@ layers or an exported program leave the same graph. Weights are frozen, so the g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import accumulate
 
 import torch
@@ -61,11 +62,15 @@ _CHANNELWISE = (
 )
 
 
-def is_kind(node: Node | None, kinds: Iterable[str]) -> bool:
-    """Whether a node's operation is one of `kinds`: "Add" is AddBackward0 but not AddmmBackward0."""
-    name = node.name() if node is not None else ""
+@cache
+def _is_kind(name: str, kinds: tuple[str, ...]) -> bool:
     kind = name.split("Backward")[0]
     return any(kind == k or (len(k) > 3 and kind.startswith(k) and not kind[len(k) :][:1].islower()) for k in kinds)
+
+
+def is_kind(node: Node | None, kinds: tuple[str, ...]) -> bool:
+    """Whether a node's operation is one of `kinds`: "Add" is AddBackward0 but not AddmmBackward0."""
+    return node is not None and _is_kind(node.name(), kinds)
 
 
 def parents(node: Node) -> list[Node]:
@@ -123,11 +128,14 @@ def _axis(dim: int, ndim: int) -> int:
     return dim % ndim
 
 
-def channel_axis(node: Node | None, ndim: int) -> int | None:
-    """Which axis of an (activation) tensor of `ndim` axes holds the channels, or None where the graph does not tell."""
-    for _ in range(1000):
-        if node is None or node.name() == _SOURCE:
-            return None
+def channel_axis(node: Node | None, ndim: int, known: Mapping[Node, int]) -> int | None:
+    """Which axis of a tensor of `ndim` axes holds the channels, or None where the graph does not tell.
+
+    `known` has the answer for tensors on the way.
+    """
+    while node is not None and node.name() != _SOURCE:
+        if node in known:
+            return known[node]
         if is_kind(node, ("Convolution", "MkldnnConvolution", "NativeBatchNorm", "CudnnBatchNorm")):
             return 1
         if is_kind(node, _LAST):
@@ -137,19 +145,19 @@ def channel_axis(node: Node | None, ndim: int) -> int | None:
         parent = parents(node)[0]
         if is_kind(node, ("Transpose",)):
             a, b = _axis(node._saved_dim0, ndim), _axis(node._saved_dim1, ndim)
-            axis = channel_axis(parent, ndim)
+            axis = channel_axis(parent, ndim, known)
             return {a: b, b: a}.get(axis, axis)
         if is_kind(node, ("Permute",)):
-            axis = channel_axis(parent, ndim)
+            axis = channel_axis(parent, ndim, known)
             dims = [_axis(d, ndim) for d in node._saved_dims]
             return None if axis is None else dims.index(axis)
         if is_kind(node, ("Squeeze",)) and hasattr(node, "_saved_dim") and isinstance(node._saved_dim, int):
             gone = _axis(node._saved_dim, ndim + 1)
-            axis = channel_axis(parent, ndim + 1)
+            axis = channel_axis(parent, ndim + 1, known)
             return None if axis is None or axis == gone else axis - (axis > gone)
         if is_kind(node, ("Unsqueeze",)):
             new = _axis(node._saved_dim, ndim)
-            axis = channel_axis(parent, ndim - 1)
+            axis = channel_axis(parent, ndim - 1, known)
             return None if axis is None else axis + (axis >= new)
         if is_kind(node, ("Mean", "Sum", "Amax", "Max")) and not getattr(node, "_saved_keepdim", True):
             return None
@@ -188,7 +196,7 @@ def is_dense(node: Node | None, marks: set[Node]) -> bool:
     return found is not None and not (is_kind(found, ("Convolution",)) and max(found._saved_weight.shape[2:]) > 1)
 
 
-def _maker(node: Node | None, kinds: Iterable[str], passed: Iterable[str], marks: set[Node]) -> Node | None:
+def _maker(node: Node | None, kinds: tuple[str, ...], passed: tuple[str, ...], marks: set[Node]) -> Node | None:
     """The first node of `kinds` behind `node`, along the first parents, with only `passed` ones between."""
     while node is not None and node not in marks:
         if is_kind(node, kinds):

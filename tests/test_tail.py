@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import threading
 import warnings
@@ -523,6 +524,123 @@ def test_an_exported_program_is_cut_like_the_network_it_came_from(name, dynamic)
     for a, b in zip(tail.value_and_grad(maps, targets), reference.value_and_grad(maps, targets), strict=True):
         torch.testing.assert_close(a, b, **CLOSE)
     assert all(torch.equal(weights[k], v) for k, v in program.state_dict.items())
+
+
+@dataclasses.dataclass
+class Answer:
+    hidden: torch.Tensor
+    scores: torch.Tensor
+
+
+class Frozen(Toy):
+    """A backbone run without gradients, a head with."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            h = self.conv(x)
+        return self.out(torch.relu(h).amax(2))
+
+
+class Mixed(Functional):
+    """Mixed precision inside."""
+
+    @torch.autocast("cpu", dtype=torch.bfloat16)
+    def forward(self, x):
+        return super().forward(x)
+
+
+class Packed(Toy):
+    """A recurrence over packed sequences."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(6, 6, batch_first=True)
+
+    def forward(self, x):
+        h = self.conv(x).transpose(1, 2)
+        packed = nn.utils.rnn.pack_padded_sequence(h, [h.shape[1]] * h.shape[0], batch_first=True)
+        h, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
+        return self.out(h[:, -1])
+
+
+class Keywords(Functional):
+    """Inputs by name, a part that answers with a dataclass."""
+
+    class Part(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(4, 6, 5)
+
+        def forward(self, x):
+            h = self.conv(x)
+            return Answer(h, h.amax(2))
+
+    def __init__(self):
+        super().__init__()
+        self.part = self.Part()
+
+    def forward(self, *, seq, scale=1.0):
+        return self.out(self.part(seq).hidden.amax(2) * scale)
+
+
+class Constants(Functional):
+    """Constants that are no buffers, made in the forward pass or before, and work in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = torch.linspace(0.5, 1.5, 6)
+
+    def forward(self, x):
+        h = (self.conv(x).amax(2) * self.weights).add_(torch.arange(6, device=x.device))
+        return self.out(h.mul_(torch.full((x.shape[0], 1), 0.5)))
+
+
+@pytest.mark.parametrize(
+    ("build", "layer", "tolerance"),
+    [
+        (Frozen, "conv", CLOSE),
+        (Mixed, "conv", {"rtol": 2e-2, "atol": 2e-2}),  # bfloat16 has eight bits
+        (Packed, "conv", CLOSE),
+        (Keywords, "part", CLOSE),
+        (Keywords, "part.conv", CLOSE),
+        (Constants, "conv", CLOSE),
+    ],
+)
+def test_unusual_forward_passes_are_cut(build, layer, tolerance):
+    model, x = seeded(build), one_hot(3, 40)
+    given = {"seq": x} if build is Keywords else x
+    tail = Tail(model, layer, example_input=given)
+    assert tail.cut == "clean"
+    with torch.no_grad():
+        own = copy.deepcopy(model).eval()
+        expected = own(**given) if build is Keywords else own(x)
+    torch.testing.assert_close(tail.logits(tail.features(given)), expected.float(), **tolerance)
+    maps = torch.rand(7, *tail.shape)
+    score, grad = tail.value_and_grad(maps, torch.arange(7) % 3)
+    assert score.dtype == grad.dtype == torch.float32
+    assert float(grad.abs().sum(1).amax(-1).min()) > 0
+    once = tail.logits(maps)
+    torch.testing.assert_close(tail.logits(maps), once)  # constants are not used up
+
+
+def test_modules_in_plain_lists_are_put_in_eval_mode_and_can_be_cut():
+    class Loose(Toy):
+        def __init__(self):
+            super().__init__()
+            self.steps = [nn.Dropout(0.9), nn.Conv1d(6, 6, 3)]
+
+        def forward(self, x):
+            h = self.conv(x)
+            for step in self.steps:
+                h = step(h)
+            return self.out(h.amax(2))
+
+    model, x = seeded(Loose), one_hot(3, 40)
+    tail = Tail(model, "steps.1", example_input=x)
+    assert tail.shape == (6, 38)
+    assert torch.equal(tail.predict(x), tail.predict(x))
+    assert Tail(model, model.steps[1], example_input=x).layer == "steps.1"
+    assert model.steps[0].training
 
 
 def test_whole_numbers_are_taken_as_one_hot():
