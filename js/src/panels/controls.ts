@@ -196,11 +196,11 @@ function restarts(view: View): HTMLElement {
   view.on(less, "click", () => change(-1));
   view.on(more, "click", () => change(1));
   view.effect(() => {
-    const n = store.frame.value?.n_restarts;
+    const n = store.frame.value?.n_restarts ?? NaN;
     if (n === wanted || store.notice.value) wanted = null;
-    if (n !== undefined && wanted === null) text(value, String(n));
-    less.disabled = n === undefined || n <= 1;
-    more.disabled = n === undefined;
+    if (finite(n) && wanted === null) text(value, String(n));
+    less.disabled = !(n > 1);
+    more.disabled = !finite(n);
   });
   return node;
 }
