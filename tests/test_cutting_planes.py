@@ -123,7 +123,7 @@ def test_numpy_and_torch_solve_alike() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), planes=st.integers(1, 12), l2=st.floats(0.05, 20))
+@given(seed=st.integers(0, 2**32 - 1), planes=st.integers(1, CUTS - 1), l2=st.floats(0.05, 20))
 def test_the_optimum_of_a_concave_tail_is_found_from_any_start(seed: int, planes: int, l2: float) -> None:
     rng = np.random.default_rng(seed)
     slopes, offsets = rng.normal(size=(planes, 8)), rng.normal(size=planes)
@@ -144,10 +144,10 @@ def test_the_optimum_of_a_concave_tail_is_found_from_any_start(seed: int, planes
     assert state["done"].all()
     assert not state["exhausted"].any()
     size = l2 * state["h"].square().sum(1).numpy()
-    # At a vertex where more planes meet than there are cuts, steps get short before the model is exact.
+    # As many planes as there are cuts meet at a vertex at the most: the model can be exact.
     gap = (dual.fun - state["objective"].numpy()) / size
     assert (gap <= 0.05).all()
-    assert np.median(gap) <= 0.01
+    assert np.median(gap) <= 2e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
