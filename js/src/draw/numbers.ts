@@ -25,8 +25,8 @@ export function digitsFor(step: number): number {
   return min(8, max(0, -floor(Math.log10(step) + 1e-9)));
 }
 
-/** Digits after the point that leave two significant ones at `scale`, at most four. */
-export const digitsAt = (scale: number): number => min(4, max(2, digitsFor(scale / 10)));
+/** Digits after the point that leave two or three significant ones at `scale`, at most four. */
+export const digitsAt = (scale: number): number => (scale >= 100 ? 0 : scale >= 10 ? 1 : min(4, max(2, digitsFor(scale / 10))));
 
 /** Three significant digits: `0.00125`, `2.8`, `1,200`; powers of ten where that is shorter. */
 export function short(value: number): string {

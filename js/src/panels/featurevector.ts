@@ -11,7 +11,10 @@ import { basinClass, basinMark } from "./panel";
 import type { PanelParts } from "./panel";
 
 const LEFT = 34; // px, room for channel numbers
-const ROW = 22;
+const ROW = 22; // px, where the panel has the left column to itself, ...
+const LOW = 12; // ... and beside convergence, ...
+const THIN = 4; // ... and where all of many channels are shown
+const MANY = 40;
 const MARKS = 20; // px, room for the basins' marks above
 const NAMES = 22; // px, room for the basins' names below
 const GAP = 8; // px between two basins
@@ -35,8 +38,10 @@ export function featureVector(view: View, parts: PanelParts) {
   const setTexts = labels(texts);
   const setMarks = keyed<number, { node: SVGPathElement }>(marks, () => ({ node: s("path") }));
 
+  const rowHeight = () => (view.ranking.value.shown.length > MANY ? THIN : view.store.names.value.length === 1 ? ROW : LOW);
+
   view.on(node, "click", (event: MouseEvent) => {
-    const at = floor((event.clientY - canvas.getBoundingClientRect().top) / ROW);
+    const at = floor((event.clientY - canvas.getBoundingClientRect().top) / rowHeight());
     const channel = view.ranking.value.shown[at];
     if (channel !== undefined) view.store.select({ channel, pair: null });
   });
@@ -49,10 +54,11 @@ export function featureVector(view: View, parts: PanelParts) {
       const K = frame.ofiv.length;
       const rows = view.ranking.value.shown;
       const groups = byBasin(frame);
+      const row = rowHeight();
       const inner = w - LEFT;
       const total = groups.reduce((n, g) => n + g.restarts.length, 0);
       const cell = (inner - GAP * max(0, groups.length - 1)) / max(1, total);
-      const height = rows.length * ROW;
+      const height = rows.length * row;
       parts.about("every restart, by basin");
       size(canvas, inner, height);
       const ratio = canvas.width / inner;
@@ -67,7 +73,7 @@ export function featureVector(view: View, parts: PanelParts) {
           const [from, to] = [round(left * ratio), round((left + cell - gap) * ratio)];
           rows.forEach((k, i) => {
             const byte = round(128 + 127 * max(-1, min(1, frame.fiv[t * K + k] / limit)));
-            for (let y = round(i * ROW * ratio); y < round(((i + 1) * ROW - 1) * ratio); y++) bytes.fill(byte, y * canvas.width + from, y * canvas.width + to);
+            for (let y = round(i * row * ratio); y < round(((i + 1) * row - 1) * ratio); y++) bytes.fill(byte, y * canvas.width + from, y * canvas.width + to);
           });
           centres.set(t, LEFT + left + (cell - gap) / 2);
           left += cell;
@@ -82,7 +88,7 @@ export function featureVector(view: View, parts: PanelParts) {
         show(mark, frame.basin[t] > 0);
       });
       setTexts([
-        ...rows.map((k, i) => ({ x: LEFT - 8, y: MARKS + (i + 0.5) * ROW, words: String(k), anchor: "end" as const, class: k === chosen ? "dre-strong" : "" })),
+        ...rows.map((k, i) => ({ x: LEFT - 8, y: MARKS + (i + 0.5) * row, words: row > THIN || k === chosen ? String(k) : "", anchor: "end" as const, class: k === chosen ? "dre-strong" : "" })),
         ...groups.map(({ basin, restarts }) => ({
           x: (centres.get(restarts[0])! + centres.get(restarts[restarts.length - 1])!) / 2,
           y: MARKS + height + 11,
@@ -92,7 +98,7 @@ export function featureVector(view: View, parts: PanelParts) {
       ]);
       const at = rows.indexOf(chosen ?? -1);
       show(frameBox, at >= 0);
-      if (at >= 0) attr(frameBox, { x: LEFT, y: MARKS + at * ROW - 0.5, width: inner, height: ROW });
+      if (at >= 0) attr(frameBox, { x: LEFT, y: MARKS + at * row - 0.5, width: inner, height: row });
     },
   };
 }

@@ -53,7 +53,7 @@ export function pair(view: View): HTMLElement {
     if (now.every((v, n) => v === drawnFor[n])) return;
     drawnFor = now;
     [i, j].forEach((k, n) => described(channels[n], meta, k));
-    facts.replaceChildren(...(known ? factsOf(known) : [h("p.about", frame.state === "running" ? "The truth table comes when the pair has been read." : "No reading of this pair to show.")]));
+    facts.replaceChildren(...(known ? factsOf(known) : [h("p.about", store.link.value === "saved" ? "No reading of this pair was saved." : "The truth table comes when the pair has been read.")]));
     attr(content, { "data-several": known !== null && known.tables.length > 1 });
     tables.replaceChildren(...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
   });

@@ -54,7 +54,7 @@ export function pairs(view: View): HTMLElement {
       const frame = store.frame.value; // read here only: the matrix itself does not change with every frame
       const finished = frame ? ended(frame) : 0;
       const going = frame?.state === "running";
-      text(empty, message?.target === store.target.value && message.message ? message.message : going ? `Pairs come when restarts of this class have converged. ${finished} of ${frame.status.length} so far.` : frame?.status.length ? "No pairs of this class to show." : "Pairs come with a run.");
+      text(empty, message?.target === store.target.value && message.message ? message.message : going ? `Pairs come when restarts of this class have converged. ${finished} of ${frame.status.length} so far.` : frame?.status.length ? `No pairs of this class ${store.link.value === "saved" ? "were saved" : "yet"}.` : "Pairs come with a run.");
       return;
     }
     if (w === 0) return;
