@@ -1,10 +1,9 @@
 """What a step of `Tail` costs: against a hook on the whole network, and against the same layers written by hand.
 
 A step is `value_and_grad`: one logit a map and its gradient. "whole" runs the network on as many rows, replaces the
-layer's output by a
-forward hook, and differentiates: what one would do without cutting. "by hand" is forward and backward of the layers
-behind the cut,
-called as their author would call them. The three take turns in one process; medians of the turns' ratios.
+layer's output by a forward hook, and differentiates: what one would do without cutting. "by hand" is forward and
+backward of the layers behind the cut, called as their author would call them. The three take turns in one process;
+medians of the turns' ratios.
 
     python benchmarks/tails.py
 """

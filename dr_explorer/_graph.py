@@ -1,13 +1,10 @@
 """Taking a traced network apart: what lies behind the cut stays, what lies before it is held fixed.
 
 The graph traced has a placeholder for the feature maps, which stand in for the cut layer's output, and one for each
-input. What
-the output needs of the maps is the tail. What it needs of the inputs besides is a *side value*: the number of rows in
-a reshape, the
-zeros a recurrence starts from, or the other branch of a skip connection. Side values are computed for two and for
-three rows of
-the example, which shows how they follow the number of rows, and become constants; so no input is left, and any number
-of maps fits.
+input. What the output needs of the maps is the tail. What it needs of the inputs besides is a *side value*: the number
+of rows in a reshape, the zeros a recurrence starts from, or the other branch of a skip connection. Side values are
+computed for two and for three rows of the example, which shows how they follow the number of rows, and become
+constants; so no input is left, and any number of maps fits.
 """
 
 from __future__ import annotations
@@ -181,9 +178,8 @@ def hold_sides(module: fx.GraphModule, network: Network) -> None:
 def as_function(module: fx.GraphModule) -> Callable[[torch.Tensor], torch.Tensor]:
     """The graph as a Python function of the maps.
 
-    A small tail takes tens of microseconds, of which looking up nested modules and calling them the long way round
-    (for hooks
-    that are not there) is a fifth: here every module's ``forward`` and every constant is an attribute of one flat
+    A small tail takes tens of microseconds, of which looking up nested modules and calling them the long way round (for
+    hooks that are not there) is a fifth: here every module's ``forward`` and every constant is an attribute of one flat
     object.
     """
     parts = SimpleNamespace()

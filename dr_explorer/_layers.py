@@ -1,5 +1,4 @@
-"""The layers of a network as one watched forward pass shows them: order, shapes, which cuts are clean, "
-"what the paper would choose."""
+"""The layers of a network as one watched forward pass shows them: order, shapes, clean cuts, the paper's choice."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What the autograd graph of one forward pass tells: who depends on whom, and which axis holds the channels.
 
-Every question here is about *how the output was made*, whatever Python made it: plain modules, functional calls,
-loops, Keras
-layers or an exported program leave the same graph. Weights are frozen, so the graph's only leaves are the inputs.
+Every question here is about *how the output was made*, whatever Python made it: plain modules, functional calls, loops,
+Keras layers or an exported program leave the same graph. Weights are frozen, so the graph's only leaves are the inputs.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ RESHAPING = (
     "AsStrided",
 )
 _JOINING = ("Cat", "Stack")
+_CARRYING = (*RESHAPING, *_JOINING, "ConstantPad")  # an input on its way to a first convolution
 _SOURCE = "torch::autograd::AccumulateGrad"
 #: Operations whose result has its channels on the last axis (after which views may follow).
 _LAST = (
@@ -227,8 +227,7 @@ def first_kernels(node: Node | None) -> torch.Tensor | None:
     """The weights of the convolution on the input whose channels a tensor's channels are, one to one.
 
     Every way back from the tensor to the input must pass channel-wise operations and then that one convolution, which
-    reads
-    the input itself; the same convolution on several inputs counts as one.
+    reads the input itself; the same convolution on several inputs counts as one.
     """
     weights: dict[tuple, torch.Tensor] = {}
     stack, seen = [node] if node is not None else [], set()
@@ -238,7 +237,7 @@ def first_kernels(node: Node | None) -> torch.Tensor | None:
             continue
         seen.add(current)
         if is_kind(current, ("Convolution", "MkldnnConvolution")):
-            if any(not (is_kind(n, RESHAPING + _JOINING) or n.name() == _SOURCE) for n in ancestry(current)[1:]):
+            if any(not (is_kind(n, _CARRYING) or n.name() == _SOURCE) for n in ancestry(current)[1:]):
                 return None
             if current._saved_groups != 1 or current._saved_transposed:
                 return None

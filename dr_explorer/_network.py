@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ._private import is_keras, named_layers, plain_name, private_copy
+from ._private import is_keras, named_layers, private_copy
 from ._trees import as_tensors, tensors, tree_map
 
 
@@ -42,7 +42,7 @@ class Network:
         self.notes: list[str] = []
         self.original, self.module, self.device, self.dtype = private_copy(model, device, self.notes)
         # Names and modules of the original and of the copy run in parallel.
-        self.layers = {plain_name(name): layer for name, layer in named_layers(self.module)}
+        self.layers = dict(named_layers(self.module))
         self.output = (lambda y: y) if output is None else output
         if not callable(self.output):
             self.output = lambda y: y[output]

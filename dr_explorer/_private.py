@@ -26,7 +26,7 @@ def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     if is_keras(parent) and not isinstance(parent, (nn.ModuleList, nn.ModuleDict, nn.ParameterDict)):
         yield from ((layer.name, layer) for layer in getattr(parent, "layers", []))
         return
-    yield from parent._modules.items()
+    yield from ((name, unwrap(child)) for name, child in parent._modules.items())
     for name, value in vars(parent).items():
         if name.startswith("_"):
             continue
@@ -156,6 +156,10 @@ def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, 
     dtype = torch.float64 if kinds == {torch.float64} else torch.float32
     for part in parts:
         part.to(device, dtype)
+        if device.type == "cuda" and isinstance(part, nn.RNNBase):
+            # cuDNN has no backward pass for recurrences in eval mode; without dropout the two modes are the same.
+            part.dropout = 0.0
+            part.train()
         for name, value in vars(part).items():
             if isinstance(value, torch.Tensor):  # a constant that is no buffer, which .to() passes by
                 vars(part)[name] = value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
@@ -190,8 +194,3 @@ def type_name(layer: nn.Module) -> str:
     given = getattr(layer, "type_name", None)
     name = (given() if callable(given) else None) or type(layer).__name__
     return name.split(".")[-1]
-
-
-def plain_name(name: str) -> str:
-    """A layer's name without the parts that torch.compile adds."""
-    return ".".join(part for part in name.split(".") if part != "_orig_mod")

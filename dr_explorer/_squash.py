@@ -1,8 +1,7 @@
 """The output squash (sigmoid, softmax): finding it at the end of a network, and leaving it out.
 
 A squash is left out where everything the output holds comes straight from it, through reshaping and joining only:
-ascending a
-probability stops where it saturates, its logit goes on.
+ascending a probability stops where it saturates, its logit goes on.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ _NAMES = {
 
 
 def squash_name(function: object) -> str | None:
-    """ "sigmoid" for torch.sigmoid, Tensor.sigmoid_, aten.sigmoid.default, nn.Sigmoid...; None for what "
-    "is no squash."""
+    """Which squash a function is: "sigmoid" for torch.sigmoid, Tensor.sigmoid_, aten.sigmoid.default; or None."""
     name = function if isinstance(function, str) else getattr(function, "__name__", "")
     name = name.split(".")[0]
     return _NAMES.get(name) or _NAMES.get(name.removesuffix("_"))

@@ -12,16 +12,13 @@ import torch
 from torch import nn
 
 from . import _lineage as lineage
-from ._cut import Cut, Run, by_export, by_memory, by_trace
+from ._cut import Cut
 from ._layers import Call, Watched, suggest, table_rows, watch
 from ._network import Network
-from ._private import named_layers, plain_name, unwrap
+from ._private import named_layers, unwrap
+from ._shortcuts import check_rows, depends_on_input, quickest
 from ._trees import tensors, tree_map
 
-#  A quicker way to compute the tail is used when it agrees with the whole network this well, relative to the largest
-# value: float32
-#: sums in another order differ by about 1e-6 a layer, a wrong graph by far more.
-_AGREEMENT = 1e-3
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
 _PROBES = (1.0, 10.0, 100.0)
 
@@ -53,8 +50,7 @@ def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> 
             Of its feature map without the rows, channels first: ``(K, W)`` or ``(K,)``.
         cut : str
             ``"clean"``: the output depends on the input through this layer only. ``"shared"``: a skip connection
-            crosses the
-            cut. ``"no"``: it cannot be cut here.
+            crosses the cut. ``"no"``: it cannot be cut here.
         suggested : bool
             The paper's choice: the last map before the dense layers, or the input of the third convolution.
 
@@ -73,8 +69,7 @@ class Tail:
     """The part of a network behind one of its layers: feature map in, logits out.
 
     The network is copied, frozen, put in eval mode and in float; the one given is never touched. Only what lies behind
-    the cut is
-    computed. Rows of a batch are independent of each other, in any number.
+    the cut is computed. Rows of a batch are independent of each other, in any number.
 
     Parameters
     ----------
@@ -115,8 +110,7 @@ class Tail:
         When there is no such layer (the nearest name is in the message).
     ValueError
         When the network cannot be cut there, does not run on `example_input`, has weights that are not finite, or
-        mixes the rows of a
-        batch.
+        mixes the rows of a batch.
     """
 
     @torch.inference_mode(False)
@@ -132,9 +126,11 @@ class Tail:
         self._cut = Cut(self._network, call, seen.calls, seen.skip)
         # What a test of a way to compute the tail is made on: natural maps and others of their size.
         self._maps = self._typical_maps()
-        self._check_rows()
-        self._check_sides()
-        self._run, self.way = self._quickest()
+        check_rows(self._cut, self._maps)
+        if depends_on_input(self._cut, self._maps):
+            self.cut = "shared"
+        self._tell_of_sides()
+        self._run, self.way = quickest(self._cut, self._maps)
         self._last_picked: tuple | None = None
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
@@ -190,8 +186,7 @@ class Tail:
         return found
 
     def features(self, inputs: Any) -> torch.Tensor:
-        """The feature maps (N, \\*shape) that inputs, (N, 4, L) or a tuple, produce: the part before the "
-        "cut. No gradient."""
+        """Feature maps (N, \\*shape) of inputs, (N, 4, L) or a tuple: the part before the cut. No gradient."""
         return self._by_rows(self._cut.features, inputs)
 
     def predict(self, inputs: Any) -> torch.Tensor:
@@ -203,8 +198,7 @@ class Tail:
         """Kernels (filters, 4, width) of the first convolution, or None.
 
         Where this layer's channels are that convolution's channels, one to one: through activations, batch norm,
-        pooling and
-        flattening after global pooling.
+        pooling and flattening after global pooling.
         """
         return None if self._kernels is None else self._kernels.copy()
 
@@ -237,41 +231,7 @@ class Tail:
         random = torch.rand((3, *self.shape), generator=generator, dtype=self.dtype).to(self.device) * size
         return torch.cat([random[:1] + natural, random[1:2] + other, random[2:]])
 
-    def _some(self, n: int) -> torch.Tensor:
-        """`n` typical maps."""
-        return self._maps[torch.arange(n) % len(self._maps)]
-
-    def _whole(self, maps):
-        return _in_groups(self._cut.whole, self._network.fixed)(maps)
-
-    def _check_rows(self) -> None:
-        """Rows must not see each other: a map's logits are the same alone and among others."""
-        with torch.no_grad():
-            together, again = self._whole(self._maps), self._whole(self._maps)
-            alone = torch.cat([self._whole(row[None]) for row in self._maps])
-        if not _agree(together, again):
-            raise ValueError(
-                "the network's output is random: two runs on the same input differ, in eval mode. Switch "
-                "the noise off, or export "
-                "it from eval mode (model.eval())"
-            )
-        if not _agree(together, alone):
-            raise ValueError(
-                "the rows of a batch influence each other: a map's logits change with the other maps in "
-                "the batch. Typical causes: a "
-                "recurrent or attention layer without batch_first=True, batch norm without running "
-                "statistics, a program exported in "
-                "training mode"
-            )
-
-    def _check_sides(self) -> None:
-        with torch.no_grad():
-            n = self._network.fixed or len(self._maps)
-            maps = self._some(n)
-            here = self._cut.whole(maps)
-            there = self._cut.whole(maps, self._network.rows(n, self._network.shuffled()))
-        if not _agree(here, there, tolerance=0):
-            self.cut = "shared"
+    def _tell_of_sides(self) -> None:
         if self.cut == "shared":
             message = (
                 f"the output depends on the input by other ways than {self.layer!r} (a skip connection, another "
@@ -281,38 +241,6 @@ class Tail:
             self.notes.append(message)
             warnings.warn(message, UserWarning, stacklevel=3)
 
-    def _quickest(self) -> tuple[Run, str]:
-        """The first quick way to compute the tail that agrees with the whole network, else the whole network."""
-        fixed = self._network.fixed
-        trials = (self._maps, self._maps[:1])
-        answers, trouble = [], None
-        for maps in trials:
-            with torch.no_grad():
-                logits, grad = self._whole(maps), None
-            try:
-                logits, grad = _both(self._whole, maps)
-            except RuntimeError as error:  # autograd refuses: values it saved were overwritten in place
-                trouble = error
-            answers.append((logits, grad))
-
-        def agrees(run):
-            for maps, (logits, grad) in [*zip(trials, answers, strict=True), (trials[0], answers[0])]:
-                found, slope = _both(run, maps)
-                if not (_agree(found, logits) and (grad is None or _agree(slope, grad))):
-                    return False
-            return True
-
-        for way in (by_trace, by_export, by_memory):
-            try:
-                run = _in_groups(_careful(way(self._cut), self._some(fixed or 2)), fixed)
-                if agrees(run):
-                    return run, way.__name__.removeprefix("by_")
-            except Exception:  # whatever stops a shortcut, the next one may do, and the whole network always does
-                continue
-        if trouble is not None:
-            raise ValueError(f"the network has no gradient from {self.layer!r} to its output: {trouble}") from trouble
-        return self._whole, "whole"
-
     def _check_squash(self) -> None:
         if self.squash is not None:
             return
@@ -320,10 +248,9 @@ class Tail:
             outputs = [self.logits(self._maps * factor) for factor in _PROBES]
         if all(bool(((y >= 0) & (y <= 1)).all()) for y in outputs) and float(torch.stack(outputs).std()) > 0:
             message = (
-                "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its "
-                "end: probabilities are being "
-                "ascended, which stops where they saturate. Give the logits with output= or leave the "
-                "squash out of the network"
+                "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its end: "
+                "probabilities are being ascended, which stops where they saturate. Give the logits with output=, "
+                "or leave the squash out of the network"
             )
             self.notes.append(message)
             warnings.warn(message, UserWarning, stacklevel=3)
@@ -338,7 +265,7 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
             raise ValueError(f"no layer of this network can be cut ({why or 'it has none'})")
         return call
     if isinstance(layer, nn.Module):
-        known = [name for name, module in _originals(network) if unwrap(module) is unwrap(layer)]
+        known = [name for name, module in named_layers(network.original) if module is unwrap(layer)]
         if not known:
             raise ValueError(
                 f"the layer given, a {type(layer).__name__}, is not a part of the network; list_layers shows its parts"
@@ -348,7 +275,7 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
         raise TypeError(f"layer: expected a dotted name or a module, got {type(layer).__name__}")
     names = {call.name: call for call in seen.calls}
     for prefix in ("", "module.", "_orig_mod."):
-        bare = layer.removeprefix(prefix).replace("._orig_mod", "")
+        bare = layer.removeprefix(prefix).replace("._orig_mod", "")  # a name from the wrapped network
         if bare in names:
             call = names[bare]
             if call.cut == "no":
@@ -368,11 +295,6 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
     raise KeyError(f"no layer {layer!r}; did you mean {near[0]!r}? list_layers(model, example_input) shows them all")
 
 
-def _originals(network: Network):
-    for name, module in named_layers(network.original):
-        yield plain_name(name), module
-
-
 def _as_filters(weight: np.ndarray, channels: int) -> np.ndarray | None:
     """A convolution's weights as (filters, 4, width), where they read an alphabet of four."""
     if len(weight) != channels:
@@ -382,50 +304,3 @@ def _as_filters(weight: np.ndarray, channels: int) -> np.ndarray | None:
     if weight.ndim == 4:
         weight = weight[:, 0] if weight.shape[1:3] == (1, 4) else weight[:, :, 0] if weight.shape[2] == 1 else weight
     return weight if weight.ndim == 3 and weight.shape[1] == 4 else None
-
-
-def _in_groups(run: Run, fixed: int | None) -> Run:
-    """`run` for any number of maps, where it takes exactly `fixed`."""
-    if not fixed:
-        return run
-
-    def grouped(maps):
-        parts = []
-        for start in range(0, len(maps), fixed):
-            part = maps[start : start + fixed]
-            missing = fixed - len(part)
-            full = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
-            parts.append(run(full)[: len(part)])
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-    return grouped
-
-
-def _careful(run: Run, maps: torch.Tensor) -> Run:
-    """`run`, given a copy of the maps if it works in place on them."""
-    trial = maps.clone()
-    version = trial._version
-    with torch.no_grad():
-        run(trial)
-    if trial._version == version:
-        return run
-    return lambda maps: run(maps.clone())
-
-
-def _both(run: Run, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits, and the gradient of a mixture of them."""
-    with torch.enable_grad():
-        maps = maps.detach().clone().requires_grad_()
-        logits = run(maps)
-        weights = torch.linspace(0.5, 1.5, logits[0].numel(), dtype=logits.dtype, device=logits.device).view_as(
-            logits[0]
-        )
-        (grad,) = torch.autograd.grad((logits * weights).sum(), maps)
-    return logits.detach(), grad
-
-
-def _agree(a: torch.Tensor, b: torch.Tensor, tolerance: float = _AGREEMENT) -> bool:
-    if a.shape != b.shape:
-        return False
-    scale = float(torch.nan_to_num(b, posinf=0.0, neginf=0.0).abs().max()) if b.numel() else 0.0
-    return torch.allclose(a, b, rtol=0, atol=tolerance * scale + torch.finfo(b.dtype).tiny, equal_nan=True)
