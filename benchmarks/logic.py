@@ -30,8 +30,7 @@ from dr_explorer.tail import Tail
 
 PAPER = {"I": [0.909], "II": [0.991, 0.990, 0.944, 0.972], "III": [0.983], "IV": [0.968, 0.967, 0.979, 0.994]}
 GIVEN = 8_000  # test sequences the reading is given, where it is given any
-MATCHES = 0.25  # a seed stands for a motif that raises it by this part of its range
-VERSION = 3  # of the reading; results of another version are not mixed in
+VERSION = 4  # of the reading; results of another version are not mixed in
 
 
 def main() -> None:
@@ -93,10 +92,12 @@ def read_fresh(spec, folder: Path) -> dict:
         reading = logic.read(groups.corners(cut, groups.features(cut, seeds), 0))
         row[f"known_{label}"] = verdict(dataset, spec.rule, reading, list(dataset.motifs))
         row[f"known_{label}_says"] = f"{reading.logic} {reading.confidence:.2f}"
+        if sequences is None:
+            continue  # two motifs hardly ever meet in random sequences: features are found in given ones
         begun = time.perf_counter()
         found = finding.find(scene, 0)
         row[f"found_{label}_s"] = time.perf_counter() - begun
-        row[f"found_{label}"] = verdict(dataset, spec.rule, found.reading, matched(dataset, scene, found.features))
+        row[f"found_{label}"] = verdict(dataset, spec.rule, found.reading, matched(dataset, found.features))
         row[f"found_{label}_says"] = f"{found.reading.logic} {found.reading.confidence:.2f} r {found.explained:.2f}"
     return row
 
@@ -109,22 +110,19 @@ def known_seeds(dataset: Dataset, scene, n: int = 4000) -> list[int]:
     return [int(np.nanargmax(area)) for area in areas]
 
 
-def matched(dataset: Dataset, scene, features) -> list[str | None]:
-    """The motif each found feature stands for: the one whose own insertion raises its seed most."""
-    rng = np.random.default_rng(5)
-    off = groups.peaks(scene, scene.backgrounds)
-    rises = []
-    for word in dataset.motifs.values():
-        x = scene.backgrounds.copy()
-        letters = np.eye(4, dtype=np.uint8)[["ACGT".index(letter) for letter in word]].T
-        for row, at in zip(x, rng.integers(0, x.shape[2] - len(word) + 1, len(x)), strict=True):
-            row[:, at : at + len(word)] = letters
-        rise = (groups.peaks(scene, x) - off).mean(0)
-        rises.append(np.divide(rise, scene.range, out=np.zeros_like(rise), where=scene.range > 0))
-    rises = np.array(rises)
-    names = list(dataset.motifs)
-    best = [(rises[:, one.seed].max(), names[rises[:, one.seed].argmax()]) for one in features]
-    return [name if rise > MATCHES else None for rise, name in best]
+def matched(dataset: Dataset, features) -> list[str | None]:
+    """The motif each found feature stands for: the word that most of its inserted windows hold, up to one letter."""
+    named = []
+    for one in features:
+        share = {name: np.mean([holds(w, word) for w in one.windows]) for name, word in dataset.motifs.items()}
+        best = max(share, key=share.get)
+        named.append(best if share[best] > 0.5 else None)
+    return named
+
+
+def holds(window: str, word: str) -> bool:
+    ends = range(len(word), len(window) + 1)
+    return any(sum(a != b for a, b in zip(window[e - len(word) : e], word, strict=True)) <= 1 for e in ends)
 
 
 def verdict(dataset: Dataset, rule: str, reading, names: list[str | None]) -> str:
@@ -246,7 +244,7 @@ def report(book: Book) -> None:
     print(f"\nFreshly planted rules: {len(learned)} of {len(fresh)} networks reached AUC {REACHED}")
     targets = {"known": (0.90, 0.03), "found": (0.80, 0.05)}
     for label, (right, wrong) in targets.items():
-        for kind in ("given", "random"):
+        for kind in ("given", "random") if label == "known" else ("given",):
             counts = Counter(row[f"{label}_{kind}"] for row in learned)
             n = max(1, len(learned))
             print(

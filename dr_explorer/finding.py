@@ -28,12 +28,12 @@ N_EXPLAINED = 4_000
 ALIKE = (0.25, 0.4, 0.6)
 # Features of which sets are made, for each border.
 N_DISTINCT = 5
-# Sets of one size that explain as much as the best one, to this much, are chosen among by their effect.
+# Sets of one size that explain as much as the best one, to this much, are chosen among by other measures.
 TIE = 0.03
 # One more feature must raise the correlation with the network's outputs by this much.
 WORTH = 0.03
 # A table that explains less than this (correlation) is not the class's logic.
-EXPLAINED = 0.85
+EXPLAINED = 0.88
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +84,15 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     seeds = list(seeds) if seeds is not None else candidates(scene, target)
     if not seeds:
         raise ValueError("no channel responds to the sequences; give sequences= of the kind the network knows")
-    scene = scene.without(seeds)
-    tried = features(scene, seeds)
-    sets = _best_sets(scene, tried, target, keep)
+    # All backgrounds alike while looking: one that is free of every channel's motif is no longer a typical one.
+    typical = scene.first(scene.n_backgrounds)
+    tried = features(typical, seeds)
+    sets = _best_sets(typical, tried, target, keep)
     by_size = tuple(score for score, _ in sets)
     size = next(k for k, score in enumerate(by_size) if score >= max(by_size) - WORTH)
-    chosen = [tried[k] for k in sets[size][1]]
+    found = [tried[k].seed for k in sets[size][1]]
+    scene = scene.without(found)
+    chosen = features(scene, found)
     reading = read(corners(scene, chosen, target), threshold=threshold)
     deciding = [k for k in range(len(chosen)) if (reading.bits.take(0, k) != reading.bits.take(1, k)).any()]
     if 0 < len(deciding) < len(chosen):
@@ -106,15 +109,17 @@ def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> li
     """The best set of each size: how well it explains the outputs, and which of the features it has."""
     few, short = scene.first(N_COMPARING), [one.first(N_COMPARING) for one in tried]
     effect = effects(few, short, target)
-    states, logits = presence(scene, tried, target)
+    states, said = presence(scene, tried, target)
     best = []
     for sets in _sets(tried, effect, keep):
-        tables = all_corners(few, [tuple(short[k] for k in chosen) for chosen in sets], target).mean(-1)
-        scores = np.array([_correlation(t[tuple(states[list(c)])], logits) for t, c in zip(tables, sets, strict=True)])
-        # Among sets that explain as much, the one whose own windows move the class most: it has the whole motif.
-        spread = np.array([np.ptp(table) for table in tables])
-        index = int(np.argmax(np.where(scores >= scores.max() - TIE, spread, -np.inf)))
-        best.append((float(scores[index]), sets[index]))
+        logits = all_corners(few, [tuple(short[k] for k in chosen) for chosen in sets], target)
+        tables = logits.mean(-1)
+        scores = [_correlation(t[tuple(states[list(c)])], said) for t, c in zip(tables, sets, strict=True)]
+        # Of sets that explain as much, the one on which the backgrounds agree most: its windows hold the whole motifs.
+        agreed = ((logits > 0) == (tables > 0)[..., None]).mean(-1).reshape(len(sets), -1).min(1)
+        near = np.array(scores) >= max(scores) - TIE
+        index = max(np.nonzero(near)[0], key=lambda k: (round(float(agreed[k]), 1), scores[k]))
+        best.append((scores[index], sets[index]))
     return best
 
 
@@ -184,7 +189,7 @@ def candidates(scene: Scene, target: int) -> list[int]:
     alive = np.nonzero(scene.range > 0)[0]
     if len(alive) <= MOST_SEEDS:
         return alive.tolist()
-    few = scene.without(alive).first(N_COMPARING)
+    few = scene.first(N_COMPARING)
     width = few.maps.shape[2]
     raised = []
     for k in alive:

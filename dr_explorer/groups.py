@@ -28,6 +28,9 @@ N_RANDOM = 16_000
 # "On" is the median of this many strongest sequence maxima; windows are taken from the same sequences.
 STRONGEST = 100
 N_WINDOWS = 32
+# Windows the most alike ones are chosen from.
+N_CANDIDATES = 96
+PSEUDOCOUNT = 2.0
 # A channel belongs to a group if its maximum rises by more than this part of its own on-off range (0.1-0.25 equal).
 RISES = 0.25
 # Seeds that raise each other by more than this are taken for one feature where a pair is shown.
@@ -38,9 +41,9 @@ KEEPS = 0.9
 FLANK = 6
 # In random sequences the letters beside it say little and may hold something else.
 FLANK_RANDOM = 3
-# Times the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly without
-# the other half; its whole group does not.
-ROUNDS = 2
+# Times that the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly
+# without the other half; its whole group does not.
+ROUNDS = 1
 # Random sequences hold no instance of a long motif. Windows from them are completed by up to this many letters, each of
 # which has to raise the group by this part of a channel's range, times the number of its channels.
 MOST_LETTERS = 12
@@ -305,32 +308,53 @@ def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np
     """For each seed the parts of sequences that excite its group, one-hot (4, w), and where they start.
 
     The sequences are those with the group's strongest response; the part is what the seed needs of them, found by
-    halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it.
+    halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it. Of these
+    windows the ones most like each other are taken: where the channel sees a part of a motif only, the rest of it
+    stands beside the true instances and not beside the chance ones.
     """
     scale = np.where(scene.range > 0, scene.range, np.inf)
     level = np.clip((scene.maxima - scene.off) / scale, 0, 1)
-    n = min(N_WINDOWS, STRONGEST, len(scene.pool))
-    rows = []
-    for group in groups:
-        strongest = np.argsort(-level[:, group].sum(1), kind="stable")[:STRONGEST]
-        rows.append(strongest[np.linspace(0, len(strongest) - 1, n).round().astype(int)])
-    flat = np.concatenate(rows)
+    n = min(N_CANDIDATES, len(scene.pool))
+    rows = np.array([np.argsort(-level[:, group].sum(1), kind="stable")[:n] for group in groups])
+    flat = rows.ravel()
     x, channel, length = scene.pool[flat], np.repeat(seeds, n), scene.pool.shape[2]
     keep = scene.off[channel] + KEEPS * (scene.maxima[flat, channel] - scene.off[channel])
     place = np.arange(length)
 
     def holds(start, stop):
         blanked = x * ((place >= start[:, None]) & (place < stop[:, None]))[:, None]
-        peaks = torch.cat(list(_batches(scene.tail, blanked, scene.inputs, _peak))).numpy()
-        return peaks[np.arange(len(x)), channel] >= keep
+        return peaks(scene, blanked)[np.arange(len(x)), channel] >= keep
 
     whole = np.full(len(x), length)
     start = _halve(np.zeros(len(x), int), whole, lambda at: holds(at, whole))
     stop = length - _halve(np.zeros(len(x), int), length - start, lambda cut: holds(start, length - cut))
     flank = FLANK if scene.given else FLANK_RANDOM
-    start, stop = np.maximum(start - flank, 0), np.minimum(stop + flank, length)
-    windows = [x[i, :, start[i] : stop[i]] for i in range(len(x))]
-    return [(windows[i : i + n], start[i : i + n]) for i in range(0, len(x), n)]
+    chosen = []
+    for first in range(0, len(x), n):
+        mine = np.arange(first, first + n)
+        best = mine[_most_alike(x[mine], start[mine], stop[mine], flank)]
+        low, high = np.maximum(start[best] - flank, 0), np.minimum(stop[best] + flank, length)
+        chosen.append(([x[i, :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
+    return chosen
+
+
+def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray, flank: int) -> np.ndarray:
+    """Rows of the windows that look most like the others, the strongest first among equals: (N_WINDOWS,).
+
+    Windows are laid on each other by their first needed letter; each is scored by the log-odds of the letters' shares
+    in all of them, and once more in the better half.
+    """
+    width = int(np.median(stop - start)) + 2 * flank
+    padded = np.pad(x, ((0, 0), (0, 0), (flank, width))).astype(float)
+    laid = np.stack([row[:, at : at + width] for row, at in zip(padded, start, strict=True)])
+    members = np.arange(len(laid))
+    for _ in range(2):
+        shares = laid[members].sum(0) + PSEUDOCOUNT
+        odds = np.log(4 * shares / shares.sum(0))
+        score = (laid * odds).sum((1, 2))
+        members = np.argsort(-score, kind="stable")[: max(1, len(laid) // 2)]
+    # Rounded, so that windows with the same letters keep the order of their strength.
+    return np.argsort(-score.round(6), kind="stable")[:N_WINDOWS]
 
 
 def _completed(
