@@ -7,6 +7,7 @@ import difflib
 import inspect
 import weakref
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ class Explorer(anywidget.AnyWidget):
         For bad input, before anything runs.
     """
 
-    _esm = STATIC / "index.js"
-    _css = STATIC / "index.css"
+    # As text: given as paths, anywidget would watch the files, and its watch holds every widget for ever.
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
 
     #: What is selected in every view: indices of ``target``, ``other`` (the compared class), ``channel``, ``pair``
     #: (two channels), ``clade`` (classes) and ``restart``, or None. Set it with `select`; observe it as any trait.
@@ -137,11 +139,6 @@ class Explorer(anywidget.AnyWidget):
         return explorer
 
     def _open(self, plan: Plan, names: list[str], run: Any = None) -> None:
-        if not (STATIC / "index.js").exists():
-            raise RuntimeError(
-                "the view's JavaScript is missing: this is a source tree that was never built; "
-                "run `pip install -e .` in it (it builds js/), or install a wheel"
-            )
         self._names = names
         me = weakref.ref(self)
 
@@ -158,7 +155,7 @@ class Explorer(anywidget.AnyWidget):
 
         self._session = Session(plan, deliver, finished=finished, run=run)
         self._main = _running_loop()
-        super().__init__(selection=dict(NO_SELECTION))
+        super().__init__(selection=dict(NO_SELECTION), **_bundle())
         # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell
         # opened it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
         vars(self.comm).pop("_reply_subshell_id", None)
@@ -166,7 +163,7 @@ class Explorer(anywidget.AnyWidget):
         self.observe(_selection_changed, "selection")
         weakref.finalize(self, self._session.close)
         if run is not None:
-            self._session.post("call", function=lambda _: self._keep_snapshot()).result()
+            self._session.post("settle").result()
 
     # -- running -------------------------------------------------------------------------------------------------------
 
@@ -287,6 +284,18 @@ class Explorer(anywidget.AnyWidget):
     def close(self) -> None:
         self._session.close()
         super().close()
+
+
+@cache
+def _bundle() -> dict[str, str]:
+    """The page's JavaScript and style."""
+    try:
+        return {f"_{key}": (STATIC / name).read_text() for key, name in (("esm", "index.js"), ("css", "index.css"))}
+    except FileNotFoundError:
+        raise RuntimeError(
+            "the view's JavaScript is missing: this is a source tree that was never built; "
+            "run `pip install -e .` in it (it builds js/), or install a wheel"
+        ) from None
 
 
 def _received(widget: Explorer, content: dict[str, Any], buffers: list[Any]) -> None:

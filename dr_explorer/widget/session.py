@@ -176,13 +176,18 @@ class Session:
         assert state in STATES
         if self.state == "running":
             self._elapsed += time.monotonic() - self._started
-        self.state, self._fresh = state, True
+        self.state = state
+        self._do_settle()
+        self.at_rest.set()
+
+    def _do_settle(self) -> None:
+        """Read a run at rest in full, whatever it costs, and have it kept."""
+        self._fresh = True
         if self._picture is not None:
             self._picture.renew()
             self._picture.look_over()
             self._count_support()
         self._finished()
-        self.at_rest.set()
 
     def _count_support(self) -> None:
         """Resample the class tree beside the thread: with a thousand classes it takes seconds."""
@@ -198,7 +203,8 @@ class Session:
         threading.Thread(target=count, name="dr_explorer support", daemon=True).start()
 
     def _do_supported(self, number: int, linkage: np.ndarray, support: np.ndarray) -> None:
-        if number == self.run_number and self._picture.tree.arrays["linkage"] is linkage:
+        tree = self._picture.tree
+        if number == self.run_number and np.array_equal(tree.arrays["linkage"], linkage):
             self._picture.supported(support)
             self._finished()
 
@@ -332,7 +338,6 @@ class Session:
         """The messages that tell all there is to see, for the saved notebook."""
         if self._run is None:
             return []
-        self._picture.renew()
         self._picture.look_over()
         told = [self._described(), self._frame(), self._picture.tree, *self._told.values()]
         return [self._stamped(message) for message in told if message is not None]

@@ -121,6 +121,16 @@ def test_a_run_ends_with_a_frame_that_says_so(page: Page, open_session) -> None:
     assert sorted(tree.arrays["order"].tolist()) == [0, 1, 2, 3]
 
 
+def test_the_support_of_the_tree_survives_a_snapshot_taken_meanwhile(page: Page, open_session) -> None:
+    session = open_session()
+    session._finished = lambda: session._do_snapshot()  # as the widget does, on the session's thread
+    open_page(session)
+    session.post("run")
+    page.wait_for(lambda m: m.header["type"] == "tree" and np.isfinite(m.arrays["support"]).all())
+    kept = session.post("snapshot").result(5)
+    assert np.isfinite(next(m for m in kept if m.header["type"] == "tree").arrays["support"]).all()
+
+
 def test_without_a_page_it_runs_the_same_and_sends_nothing(page: Page, open_session) -> None:
     session = open_session()
     session.post("run")

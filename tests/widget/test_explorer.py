@@ -1,0 +1,161 @@
+"""The explorer from Python: what can be done and known without a page."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+import dr_explorer as dr
+from dr_explorer.widget.protocol import unpack
+
+NAMES = ["GATA1", "CTCF", "REST"]
+X = torch.zeros(1, 4, 10)
+
+
+def network(seed: int = 0) -> torch.nn.Sequential:
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(
+        torch.nn.Conv1d(4, 6, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(6 * 8, 12), torch.nn.ReLU(),
+        torch.nn.Linear(12, 3), torch.nn.Sigmoid(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def explorer():
+    made = dr.Explorer(network(), "1", example_input=X, target_names=NAMES, l2=1.0, n_restarts=3, name="net")
+    yield made
+    made.close()
+
+
+def test_a_run_in_python_gives_what_resolve_gives(explorer: dr.Explorer) -> None:
+    assert explorer.run() is explorer
+    assert explorer.wait(30)
+    assert explorer.state == "done"
+    expected = dr.resolve(network(), "1", example_input=X, target_names=NAMES, l2=1.0, n_restarts=3)
+    np.testing.assert_allclose(explorer.resolution.dataset.fiv, expected.dataset.fiv, atol=1e-5)
+
+
+def test_a_saved_notebook_keeps_a_small_picture_of_the_end(explorer: dr.Explorer) -> None:
+    assert explorer.snapshot == b""
+    explorer.run().wait(30)
+    kept = {m.header["type"]: m for m in unpack(explorer.snapshot)}
+    assert kept["meta"].header["targets"] == NAMES
+    assert kept["frame"].header["state"] == "done"
+    assert len(explorer.snapshot) < 50_000
+
+
+def test_classes_are_selected_by_name_or_position_and_observed(explorer: dr.Explorer) -> None:
+    seen = []
+    explorer.observe(lambda change: seen.append(change["new"]["target"]), "selection")
+    explorer.select(target="CTCF", channel=4)
+    explorer.select(other=2, pair=(1, 3))
+    assert explorer.selection == {
+        "target": 1, "other": 2, "channel": 4, "pair": [1, 3], "clade": None, "restart": None,
+    }  # fmt: skip
+    explorer.select(target=None)
+    assert explorer.selection["target"] is None
+    assert explorer.selection["channel"] == 4
+    assert seen == [1, 1, None]
+    with pytest.raises(ValueError, match="did you mean 'CTCF'"):
+        explorer.select(target="CTFC")
+    with pytest.raises(TypeError, match="did you mean 'target'"):
+        explorer.select(tarhet="CTCF")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"target": 99, "other": -1, "channel": "x", "pair": [1], "clade": "all", "restart": 1.5},
+        {"target": None, "pair": [2, 2], "clade": [0, 99], "extra": {"a": 1}},
+        {},
+    ],
+)
+def test_whatever_a_page_sends_only_indices_are_taken(explorer: dr.Explorer, sent: dict) -> None:
+    explorer.selection = sent
+    assert explorer.selection == dict.fromkeys(("target", "other", "channel", "pair", "clade", "restart"))
+
+
+def test_changes_while_it_runs_are_taken_up(explorer: dr.Explorer) -> None:
+    explorer.run()
+    explorer.set(n_restarts=5, l2=2.0)
+    explorer.wait(30)
+    found = explorer.resolution
+    assert found.dataset.sizes["restart"] == 5
+    assert found.dataset.attrs["l2"] == 2.0
+    explorer.set(layer="0")
+    explorer.wait(30)
+    assert explorer.resolution.dataset.attrs["layer"] == "0"
+    assert explorer.resolution.dataset.sizes["restart"] == 5
+    with pytest.raises(Exception, match="no layer 'nowhere'"):
+        explorer.set(layer="nowhere")
+    assert explorer.resolution.dataset.attrs["layer"] == "0"
+
+
+@pytest.mark.parametrize("message", [{}, {"type": "command"}, {"type": "command", "name": "close", "id": 1},
+                                     {"type": "command", "name": "set", "args": {"model": 1}, "id": 2},
+                                     {"type": "command", "name": "set", "args": {"l2": -1}, "id": 3}])  # fmt: skip
+def test_messages_that_make_no_sense_change_nothing(explorer: dr.Explorer, message: dict) -> None:
+    explorer.run().wait(30)
+    explorer._handle_custom_msg(message, [])
+    assert explorer.resolution.dataset.attrs["l2"] == 1.0
+    assert explorer.state == "done"
+
+
+def test_bad_input_is_named_before_the_view_opens() -> None:
+    before = threading.active_count()
+    for change, words in (
+        ({"n_restart": 3}, "did you mean 'n_restarts'"),
+        ({"l2": -1}, "l2 is -1"),
+        ({"targets": ["nobody"], "target_names": NAMES}, "no class named 'nobody'"),
+        ({"verbose": True}, "no argument 'verbose'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            dr.Explorer(network(), "1", example_input=X, **change)
+    assert threading.active_count() <= before
+
+
+def test_nothing_has_run_is_said_in_words(explorer: dr.Explorer) -> None:
+    with pytest.raises(RuntimeError, match=r"call run\(\) first"):
+        _ = explorer.resolution
+
+
+def test_an_error_in_the_run_reaches_who_waits(explorer: dr.Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dr_explorer.ascent import Ascent
+
+    monkeypatch.setattr(Ascent, "advance", lambda *_: 1 / 0)
+    explorer.run()
+    with pytest.raises(ZeroDivisionError):
+        explorer.wait(30)
+    assert explorer.state == "failed"
+
+
+def test_a_saved_result_is_shown_without_a_model(tmp_path) -> None:
+    found = dr.resolve(network(), "1", example_input=X, target_names=NAMES, l2=1.0, n_restarts=3)
+    found.save(tmp_path / "x.nc")
+    shown = dr.Explorer.from_resolution(dr.Resolution.load(tmp_path / "x.nc"))
+    kept = {m.header["type"]: m for m in unpack(shown.snapshot)}
+    np.testing.assert_allclose(kept["frame"].arrays["ofiv"], found.ofiv().values[0], rtol=1e-5)
+    assert kept["meta"].arrays["logos"].shape == (6, 4, 3)
+    np.testing.assert_array_equal(shown.resolution.dataset.fiv, found.dataset.fiv)
+    shown.run()
+    with pytest.raises(RuntimeError, match="no model to run"):
+        shown.wait(30)
+    np.testing.assert_array_equal(shown.resolution.dataset.fiv, found.dataset.fiv)
+    shown.close()
+
+
+def test_closing_ends_the_thread_and_frees_the_widget() -> None:
+    made = dr.Explorer(network(), "1", example_input=X, l2=1.0)
+    made.run().wait(30)
+    session, gone = made._session, weakref.ref(made)
+    made.close()
+    session._thread.join(10)
+    assert not session.alive
+    del made, session
+    gc.collect()
+    assert gone() is None
