@@ -282,8 +282,10 @@ class Explorer(anywidget.AnyWidget):
             self._main.call_soon_threadsafe(keep, context=self._session.context())
 
     def close(self) -> None:
-        self._session.close()
-        super().close()
+        """End the session's thread and take the view off every page."""
+        if "_session" in vars(self):  # bad input ends the making of a widget before it has one
+            self._session.close()
+            super().close()
 
 
 @cache
