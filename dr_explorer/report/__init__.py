@@ -48,6 +48,7 @@ __all__ = ["plot_convergence", "plot_importance", "plot_similarity", "write"]
 
 ROWS = 20  # importance rows before the rest is folded
 RIGHT = 672  # px: the panels beside the classes
+NOBODY = ("-1", "compare with \u2026")
 CORNERS = ("s00", "s01", "s10", "s11")
 
 
@@ -135,10 +136,12 @@ def write(
     tables = pair_tables(resolution, pairs)
     tree = page.read_tree(resolution, metric, combine, n_boot)
     classes = [page.read_class(resolution, c, combine) for c in range(resolution.dataset.sizes["target"])]
+    packed = page.pack(resolution, classes, tree)
+    records = packed.pop("records")
     chosen = {"metric": metric, "combine": combine, "n_boot": n_boot}
     settings = text.settings(resolution, __version__, chosen)
     written = file_html(
-        _document(resolution, classes, tree, tables),
+        _document(resolution, packed, classes, tree, tables),
         INLINE,
         title=layout.plain(title),
         template=_asset("report.html"),
@@ -152,6 +155,7 @@ def write(
             "several": len(classes) > 1,
             "pairs": bool(tables),
             "logos": "first_layer" in resolution.dataset,
+            "records": "\n".join(records),  # most of the page; beside Bokeh's own document, which is slow to read
         },
     )
     with whole(path) as part:
@@ -193,9 +197,8 @@ def _asset(name: str) -> str:
     return package_files("dr_explorer.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _document(resolution: Resolution, classes: list[page.ClassReading], tree: page.Tree, tables: dict) -> Document:
+def _document(resolution: Resolution, packed: dict, classes: list, tree: page.Tree, tables: dict) -> Document:
     """All panels and the code that links them; the roots' names are those of the places in the template."""
-    packed = page.pack(resolution, classes, tree)
     first = int(tree.order[0])
     state = ColumnDataSource({"target": [first], "other": [-1], "channel": [-1], "pair": [-1]}, name="state")
     class_plot, sources = plots.classes(tree, resolution.targets)
@@ -206,10 +209,10 @@ def _document(resolution: Resolution, classes: list[page.ClassReading], tree: pa
     strip = plots.strip(sources["strip"], class_plot)
     pair_plots, pair_sources = plots.pair_panel() if tables else ({}, {})
 
-    options = [(str(c), packed["names"][c]) for c in tree.order]
+    option = (str(first), packed["names"][first])  # the others come when the page stands: a thousand take their time
     widgets: dict[str, Model] = {
-        "target": Select(options=options, value=str(first), width=300),
-        "other": Select(options=[("-1", "compare with \u2026"), *options], value="-1", width=300),
+        "target": Select(options=[option], value=str(first), width=300),
+        "other": Select(options=[NOBODY], value="-1", width=300),
         "search": TextInput(placeholder="Find a class", width=240),
         "everything": Toggle(label=f"All {len(packed['channels'])} channels", width=150, height=26),
     }
@@ -330,7 +333,7 @@ def _look() -> dict[str, Any]:
         "basins": [list(basin[:2]) for basin in palette.BASINS],
         "letters": [letter.tolist() for letter in LETTERS],
         "rows": ROWS,
-        "row_height": plots.ROW,
+        "nobody": list(NOBODY),
         "solid": SOLID,
         "pale": PALE,
         "digits": DIGITS,

@@ -14,6 +14,7 @@ const noFormula = (text) => text.replaceAll("$$", "$\u200b$").replaceAll("\\(", 
 // The record of a class: int16 for OFIV, low, high, spread and the basins' means, then bytes for convergence.
 const [OFIV, LOW, HIGH, SPREAD, MEANS] = [0, 1, 2, 3, 4]
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+data.records ??= document.getElementById("dr-records").textContent.trim().split("\n")
 const record = (c) => {
   const raw = bytes(data.records[c])
   const rows = MEANS + data.basins[c]
@@ -297,5 +298,18 @@ caption("dr-class", data.names[c])
 caption("dr-other", other >= 0 ? data.names[other] : "")
 caption("dr-restarts", diverged ? `${diverged} of ${T} restarts diverged and left out` : "")
 document.getElementById("dr-compared")?.classList.toggle("dr-none", other < 0)
-if (widgets.target.value !== String(c)) widgets.target.value = String(c)
-if (widgets.other.value !== String(other)) widgets.other.value = String(other)
+const follow = () => {
+  const [target, other] = [String(state.data.target[0]), String(state.data.other[0])]
+  if (widgets.target.value !== target) widgets.target.value = target
+  if (widgets.other.value !== other) widgets.other.value = other
+}
+if (widgets.target.options.length === C) follow()
+else if (!data.filling) {
+  data.filling = true
+  setTimeout(() => {
+    const options = Array.from(data.order, (c) => [String(c), data.names[c]])
+    widgets.target.options = options
+    widgets.other.options = [look.nobody, ...options]
+    follow()
+  })
+}
