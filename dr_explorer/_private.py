@@ -149,6 +149,8 @@ def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, 
             "its copy should run"
         )
     device = torch.device(device) if device is not None else next(iter(places), torch.device("cpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={str(device)!r}: there is no CUDA device here, or torch was built without CUDA")
     kinds = {tensor.dtype for tensor in held if tensor.is_floating_point()}
     half = sorted(str(kind).removeprefix("torch.") for kind in kinds & {torch.float16, torch.bfloat16})
     if half:

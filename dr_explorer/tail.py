@@ -21,6 +21,8 @@ from ._trees import tensors, tree_map
 
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
 _PROBES = (1.0, 10.0, 100.0)
+#: Layer names listed where none is near the one asked for.
+_LISTED = 8
 
 
 # Under torch.inference_mode() nothing made has a gradient, ever.
@@ -65,6 +67,13 @@ def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> 
     return pd.DataFrame(table_rows(watch(Network(model, example_input, output)).calls), columns=columns)
 
 
+class NoSuchLayer(KeyError):
+    """No layer of the network has this name."""
+
+    def __str__(self) -> str:  # KeyError shows its message in quotes
+        return str(self.args[0])
+
+
 class Tail:
     """The part of a network behind one of its layers: feature map in, logits out.
 
@@ -106,8 +115,8 @@ class Tail:
     ------
     TypeError
         For what is not a network.
-    KeyError
-        When there is no such layer (the nearest name is in the message).
+    NoSuchLayer
+        A KeyError, when there is no such layer (the nearest name is in the message).
     ValueError
         When the network cannot be cut there, does not run on `example_input`, has weights that are not finite, or
         mixes the rows of a batch.
@@ -187,7 +196,13 @@ class Tail:
 
     def features(self, inputs: Any) -> torch.Tensor:
         """Feature maps (N, \\*shape) of inputs, (N, 4, L) or a tuple: the part before the cut. No gradient."""
-        return self._by_rows(self._cut.features, inputs)
+        maps = self._by_rows(self._cut.features, inputs)
+        if maps.shape[1:] != self.shape:
+            raise ValueError(
+                f"these inputs give maps of shape {tuple(maps.shape[1:])}, example_input gave {self.shape}: sequences "
+                "must be as long as in example_input"
+            )
+        return maps
 
     def predict(self, inputs: Any) -> torch.Tensor:
         """Logits (N, C) of the whole network, before any squash. No gradient."""
@@ -209,16 +224,24 @@ class Tail:
     # -- how it is made -------------------------------------------------------------------------------------------
 
     def _by_rows(self, function, inputs):
+        """`function` of the inputs, in groups where the network takes a fixed number of rows."""
         network = self._network
         given = network.prepare(inputs)
-        if not network.fixed:
-            return function(given)
-        n = network.fixed
-        total = len(tensors(given)[0])
+        n, total = network.fixed, len(tensors(given)[0])
         parts = []
-        for start in range(0, total, n):
-            chosen = torch.arange(start, start + n, device=self.device).clamp(max=total - 1)
-            parts.append(function(tree_map(lambda x, chosen=chosen: x[chosen], given))[: total - start])
+        try:
+            if not n:
+                return function(given)
+            for start in range(0, total, n):
+                chosen = torch.arange(start, start + n, device=self.device).clamp(max=total - 1)
+                parts.append(function(tree_map(lambda x, chosen=chosen: x[chosen], given))[: total - start])
+        except Exception as error:
+            shapes, shown = ([tuple(x.shape[1:]) for x in tensors(one)] for one in (given, network.example))
+            if shapes == shown:
+                raise
+            raise ValueError(
+                f"inputs of shape {_rows_of(shapes)}; the network was shown {_rows_of(shown)} as example_input"
+            ) from error
         return torch.cat(parts)
 
     def _typical_maps(self) -> torch.Tensor:
@@ -271,6 +294,7 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
                 f"the layer given, a {type(layer).__name__}, is not a part of the network; list_layers shows its parts"
             )
         layer = known[0]
+    layer = str(layer) if isinstance(layer, int) else layer  # an index into an nn.Sequential
     if not isinstance(layer, str):
         raise TypeError(f"layer: expected a dotted name or a module, got {type(layer).__name__}")
     names = {call.name: call for call in seen.calls}
@@ -291,8 +315,13 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
             raise ValueError(
                 f"layer {bare!r} is never called in a forward pass on example_input, so it has no feature map"
             )
-    near = difflib.get_close_matches(layer, list(names), n=1, cutoff=0.0)
-    raise KeyError(f"no layer {layer!r}; did you mean {near[0]!r}? list_layers(model, example_input) shows them all")
+    near = difflib.get_close_matches(layer, list(names), n=1, cutoff=0.4)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, list(names)[:_LISTED]))}, ..."
+    raise NoSuchLayer(f"no layer {layer!r}; {advice} list_layers(model, example_input) shows them all")
+
+
+def _rows_of(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(f"(N, {', '.join(map(str, shape))})" for shape in shapes)
 
 
 def _as_filters(weight: np.ndarray, channels: int) -> np.ndarray | None:

@@ -779,8 +779,11 @@ def test_a_layer_that_does_not_exist_suggests_the_nearest():
     model, x = toys()["deepsea"]
     with pytest.raises(KeyError, match=r"no layer '12'; did you mean '1.2'\? list_layers"):
         Tail(model, "12", example_input=x)
+    with pytest.raises(KeyError, match=r"no layer 'encoder'; there are '0\.0', '0\.1'"):
+        Tail(model, "encoder", example_input=x)
     with pytest.raises(TypeError, match="expected a dotted name or a module, got float"):
         Tail(model, 1.2, example_input=x)
+    assert Tail(model, 3, example_input=x).layer == "3"  # nn.Sequential is indexed by numbers
 
 
 def test_a_layer_the_output_does_not_depend_on_is_an_error():
@@ -828,6 +831,35 @@ def test_weights_that_are_no_numbers_are_named(value):
         model[5].weight[0, 0] = value
     with pytest.raises(ValueError, match=r"not finite numbers: 5\.weight"):
         Tail(model, example_input=x)
+
+
+def test_inputs_unlike_the_example_are_explained():
+    model, x = toys()["sequential"]
+    tail = Tail(model, "2", example_input=x)
+    with pytest.raises(ValueError, match=r"inputs of shape \(N, 40, 4\); the network was shown \(N, 4, 40\)"):
+        tail.features(x.transpose(1, 2))
+    with pytest.raises(ValueError, match=r"maps of shape \(6, 46\), example_input gave \(6, 36\)"):
+        tail.features(one_hot(2, 50))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_an_error():
+    model, x = toys()["sequential"]
+    with pytest.raises(ValueError, match="no CUDA device here"):
+        Tail(model, example_input=x, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_tails_on_cuda_agree_with_those_on_the_cpu():
+    for model, x in toys().values():
+        here, there = quiet_tail(model, example_input=x), quiet_tail(model, example_input=x, device="cuda")
+        assert there.device.type == "cuda"
+        assert (here.layer, here.shape, here.cut) == (there.layer, there.shape, there.cut)
+        maps, targets = torch.rand(9, *here.shape), torch.arange(9) % here.n_targets
+        pairs = zip(here.value_and_grad(maps, targets), there.value_and_grad(maps.cuda(), targets.cuda()), strict=True)
+        for a, b in pairs:
+            torch.testing.assert_close(b.cpu(), a, rtol=1e-2, atol=1e-3)  # TF32 convolutions
+        assert next(model.parameters()).device.type == "cpu"
 
 
 def test_weights_without_values_are_named():
