@@ -371,6 +371,12 @@ class Resolution:
             uns={"settings": dict(self.dataset.attrs)},
         )
 
+    def to_csv(self, folder: str | Path, combine: str = "weighted") -> list[Path]:
+        """Write every table as CSV into a folder, see `dr_explorer.tables`."""
+        from dr_explorer import tables
+
+        return tables.write(self, folder, combine)
+
     # -- pictures ------------------------------------------------------------------------------------------------------
 
     def report(self, path: str | Path, **options: Any) -> None:
