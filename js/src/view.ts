@@ -38,6 +38,8 @@ export interface View {
   width(element: Element): ReadonlySignal<number>;
 }
 
+const LATE = 400; // ms after which a theme's style sheet has come, where a host names the theme before it is there
+
 export function createView(store: Store, root: HTMLElement, ended: AbortSignal): View {
   const theme = signal(readTheme(root));
   const widths = new Map<Element, Signal<number>>();
@@ -52,7 +54,10 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
     if (JSON.stringify(next) !== JSON.stringify(theme.value)) theme.value = next;
   };
   const marks = ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"];
-  const restyled = new MutationObserver(() => requestAnimationFrame(retheme));
+  const restyled = new MutationObserver(() => {
+    requestAnimationFrame(retheme);
+    setTimeout(retheme, LATE);
+  });
   for (const node of [document.documentElement, document.body]) {
     restyled.observe(node, { attributes: true, attributeFilter: marks });
   }

@@ -61,8 +61,9 @@ export function featureMap(view: View): HTMLElement {
     const { neg, bg, pos } = view.theme.value;
     const W = meta.positions;
     const inner = max(1, w - LEFT - 2);
-    const selected = store.selection.value.channel ?? rows[0];
-    const chosen = store.selection.value.channel;
+    const { channel } = store.selection.value;
+    const chosen = channel !== null && channel < meta.channels ? channel : null; // another layer may have had more
+    const selected = chosen ?? rows[0];
     const basin = frame.basin[frame.restart];
     parts.about([`restart ${frame.restart}`, basin ? `basin ${basin}` : "", `ch ${selected} above`].filter(Boolean).join(", "));
 

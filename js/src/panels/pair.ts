@@ -31,7 +31,7 @@ export function pair(view: View): HTMLElement {
     const frame = store.frame.value;
     const meta = store.meta.value;
     const waiting = view.pairFrom.value;
-    const ready = chosen !== null && frame !== null && meta !== null && frame.ofiv.length > 0;
+    const ready = chosen !== null && frame !== null && meta !== null && max(...chosen) < frame.ofiv.length;
     show(content, ready);
     show(empty, !ready);
     if (!ready) {

@@ -15,10 +15,12 @@ export interface PanelParts {
   state(words: string): void;
 }
 
+// Two explorers on a page may each have loaded this file: their ids must differ too.
+const mine = Math.random().toString(36).slice(2, 8);
 let labels = 0;
 
 export function panel(id: string, name: string, about = ""): PanelParts {
-  const label = `dre-head-${++labels}`;
+  const label = `dre-${mine}-${++labels}`;
   const title = h("h2", { id: label, class: "dre-name" }, name);
   const aboutNode = h("span.about", about);
   const stateNode = h("span.state");
