@@ -35,11 +35,11 @@ from torch import Tensor
 from dr_explorer.rules import Rule, State
 
 CUTS = 6  # kept a trial; a program has rarely more than four in use, and its cost grows with the cube
-GAP = 3e-5  # of l2 |h|^2: a move of half a per cent of the map's size is not worth an evaluation
+GAP = 5e-5  # of l2 |h|^2: a move of 0.7 per cent of the map's size is not worth an evaluation
 FIRST_STEP = 0.2  # of the way to the model's best point: one cut alone is trusted only so far
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 ENOUGH = 0.1  # of the promised gain: keep the point
-WINDOW, LITTLE = 20, 1e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
+WINDOW, LITTLE = 10, 1e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
 

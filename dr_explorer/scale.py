@@ -130,9 +130,9 @@ def _spread(targets: Sequence[int]) -> list[int]:
 
 
 def _optimal_norm(tail: Tail, columns: Tensor, l2: float, random_state: int) -> float:
-    """Median norm of the maps that a short ascent from U[0, 1) ends on."""
+    """Median norm of the maps that a short ascent from N(0, 1) ends on."""
     generator = torch.Generator().manual_seed(random_state)
-    starts = torch.rand((len(columns), *tail.shape), generator=generator, dtype=tail.dtype).to(tail.device)
+    starts = torch.randn((len(columns), *tail.shape), generator=generator, dtype=tail.dtype).to(tail.device)
     rule = CuttingPlanes(l2=l2, max_steps=EVALUATIONS)
     state = rule.begin(starts.flatten(1))
     for _ in range(EVALUATIONS):
