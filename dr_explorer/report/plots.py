@@ -82,7 +82,7 @@ def bars(rows: ColumnDataSource, marks: ColumnDataSource, fold: ColumnDataSource
     p.scatter(
         x="other", y="y", source=rows, marker="dash", angle=np.pi / 2, size=15, line_width=2, line_color=palette.INK
     )
-    p.scatter(x="x", y="y", source=marks, marker="mark", size=7, fill_color="colour", line_color=palette.BACKGROUND)
+    p.scatter(x="x", y="y", source=marks, marker="mark", size=9, fill_color="colour", line_color=palette.BACKGROUND)
     p.scatter(x="x", y="y", source=fold, marker="dash", angle=np.pi / 2, size=8, line_color=palette.INK_3)
     tips = [("channel", "@channel"), ("OFIV", "@value{0.0000}"), ("95 %", "@low{0.0000} to @high{0.0000}")]
     tips += [("s.d. over restarts", "@spread"), ("in the top 5 of", "@sharing classes")]
@@ -150,7 +150,7 @@ def convergence(lines: ColumnDataSource, ends: ColumnDataSource, **options: Any)
     p.yaxis.formatter = CustomJSTickFormatter(code=DECADE)
     p.yaxis.ticker.num_minor_ticks = 0
     p.multi_line("xs", "ys", source=lines, line_color="colour", line_alpha=0.75, line_width=1.2)
-    drawn = p.scatter(x="x", y="y", source=ends, marker="mark", size=7, color="colour")
+    drawn = p.scatter(x="x", y="y", source=ends, marker="mark", size=9, color="colour")
     p.add_layout(Legend(items=[LegendItem(label={"field": "word"}, renderers=[drawn])], border_line_color=None,
                         background_fill_color=None, label_text_font_size=SMALL, label_text_color=palette.INK_2,
                         padding=2, spacing=1, glyph_width=14), "right")  # fmt: skip
