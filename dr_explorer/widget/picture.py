@@ -82,6 +82,8 @@ class Picture:
             self._sharing = frames.sharing(self._ofiv)
             tree = frames.tree(self._ofiv)
         if tree is not None:
+            if self.tree is not None and np.array_equal(self.tree.arrays["linkage"], tree.arrays["linkage"]):
+                tree.arrays["support"] = self.tree.arrays["support"]  # counted for this very tree
             self.tree, self.tree_is_new = tree, True
 
     def supported(self, support: np.ndarray) -> None:
