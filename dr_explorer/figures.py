@@ -7,17 +7,14 @@ not at all.
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dr_explorer import importance as numbers
 from dr_explorer import layout, palette, similarity
-from dr_explorer.files import whole
 from dr_explorer.motifs import MAX_BITS, information_content, letter_heights, ppm_from_weights
+from dr_explorer.paper import SMALL, TEXT, axes, font, number, sheet, write
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,11 +23,8 @@ if TYPE_CHECKING:
 
     from dr_explorer.resolution import Resolution
 
-MM = 1 / 25.4  # in inches, matplotlib's unit
 POINTS_PER_MM = 72 / 25.4
-TEXT, SMALL = 7.0, 6.0  # points: what journals ask for
 SMALLEST = 4.5  # points below which a class name is left out rather than drawn unreadably
-FONTS = ("Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 SUPPORTED, WEAK = 0.95, 0.70  # branch support: full dot, hollow dot; below that, a red one
 
 
@@ -39,16 +33,15 @@ SUPPORTED, WEAK = 0.95, 0.70  # branch support: full dot, hollow dot; below that
 
 def logo(ppm: np.ndarray, *, width_mm: float = 60, height_mm: float = 18, axis: bool = True) -> Figure:
     """A sequence logo of a PPM (4, width): letters as tall as probability times information content, in bits."""
-    figure = _figure(width_mm, height_mm)
+    figure = sheet(width_mm, height_mm)
     left, bottom = (9, 5) if axis else (0, 0)
-    ax = _axes(figure, left, 1, width_mm - left - 1, height_mm - bottom - 1)
+    ax = axes(figure, left, 1, width_mm - left - 1, height_mm - bottom - 1)
     draw_logo(ax, ppm)
     if axis:
         n = np.shape(ppm)[1]
         ax.set_yticks([0, 1, 2])
-        ax.set_xticks(
-            np.unique([0, *range(4, n, 5), n - 1]), [str(i + 1) for i in np.unique([0, *range(4, n, 5), n - 1])]
-        )
+        places = np.unique([0, *range(4, n, 5), n - 1])
+        ax.set_xticks(places, [str(i + 1) for i in places])
         ax.set_ylabel("bits")
         ax.spines[["left", "bottom"]].set(visible=True, color=palette.FAINT, linewidth=0.5)
     return figure
@@ -88,29 +81,29 @@ def importance(
 
     name_mm, logo_mm, spread_mm, head, foot = 10.0, 24.0 if ppms is not None else 0.0, 13.0, 9.0, 8.0
     left, right = name_mm + logo_mm + 2, width_mm - spread_mm
-    figure = _figure(width_mm, head + row_mm * len(shown) + foot)
-    ax = _axes(figure, left, head, right - left, row_mm * len(shown))
+    figure = sheet(width_mm, head + row_mm * len(shown) + foot)
+    ax = axes(figure, left, head, right - left, row_mm * len(shown))
     _bars(ax, value[shown], numbers.interval(fiv, score, combine, level, objective=objective), shown, disagree)
     _basin_marks(ax, fiv, numbers.basins(fiv, objective), shown, disagree)
     if other is not None:
         o = resolution.position_of(other)
         theirs = numbers.ofiv(*(data[name].values[o] for name in ("fiv", "score", "objective")), combine=combine)
         ax.plot(theirs[shown], range(len(shown)), "|", color=palette.INK, markersize=9, markeredgewidth=1.2, zorder=3)
-        _text(figure, width_mm - 2, 2.6, f"| {layout.plain(resolution.targets[o])}", ha="right", size=SMALL)
+        write(figure, width_mm - 2, 2.6, f"| {layout.plain(resolution.targets[o])}", ha="right", size=SMALL)
     ax.locator_params(axis="x", nbins=max(2, int((right - left) / 15)))
     ax.set_xlabel(f"OFIV, {level:.0%} interval over restarts")
 
-    _text(figure, 1, 2.6, resolution.targets[c], size=TEXT + 1, weight="bold")
+    write(figure, 1, 2.6, resolution.targets[c], size=TEXT + 1, weight="bold")
     grey = {"ha": "right", "size": SMALL, "color": palette.INK_3}
-    _text(figure, name_mm - 1, head - 2, "channel", **grey)
-    _text(figure, width_mm - 2, head - 2, "s.d.", **grey)
+    write(figure, name_mm - 1, head - 2, "channel", **grey)
+    write(figure, width_mm - 2, head - 2, "s.d.", **grey)
     for i, k in enumerate(shown):
         middle = head + (i + 0.5) * row_mm
         weight = "bold" if disagree[k] else "normal"
-        _text(figure, name_mm - 1, middle, data.channel.values[k], ha="right", weight="bold")
-        _text(figure, width_mm - 2, middle, _number(spread[k]), ha="right", weight=weight)
+        write(figure, name_mm - 1, middle, data.channel.values[k], ha="right", weight="bold")
+        write(figure, width_mm - 2, middle, number(spread[k]), ha="right", weight=weight)
         if ppms is not None:
-            draw_logo(_axes(figure, name_mm + 1, middle - row_mm / 2 + 0.3, logo_mm - 2, row_mm - 0.6), ppms[k])
+            draw_logo(axes(figure, name_mm + 1, middle - row_mm / 2 + 0.3, logo_mm - 2, row_mm - 0.6), ppms[k])
     return figure
 
 
@@ -169,11 +162,11 @@ def tree(
     head, foot = 2.0, 11.0
     heat_mm = min(row_mm * n, 0.55 * (width_mm - names_mm))
     tree_mm = width_mm - names_mm - heat_mm - 4
-    figure = _figure(width_mm, head + row_mm * n + foot)
+    figure = sheet(width_mm, head + row_mm * n + foot)
 
     branches = similarity.linkage(similar)
     order = similarity.leaf_order(branches) if n > 1 else np.arange(1)
-    ax = _axes(figure, 2, head, tree_mm, row_mm * n)
+    ax = axes(figure, 2, head, tree_mm, row_mm * n)
     heights, places = layout.tree_lines(branches, order)
     for x, y in zip(heights, places, strict=True):
         ax.plot(x, y, color=palette.INK_2, linewidth=0.6, solid_joinstyle="miter")
@@ -197,9 +190,9 @@ def tree(
     ax.set_axis_off()
     if named:
         for i, c in enumerate(order):
-            label = _text(figure, 2 + tree_mm + 1, head + (i + 0.5) * row_mm, names[c], size=size)
+            label = write(figure, 2 + tree_mm + 1, head + (i + 0.5) * row_mm, names[c], size=size)
             label.set_clip_on(True)
-    heat = _axes(figure, 2 + tree_mm + names_mm, head, heat_mm, row_mm * n)
+    heat = axes(figure, 2 + tree_mm + names_mm, head, heat_mm, row_mm * n)
     shades = palette.diverging(palette.UNLIKE, palette.LIKE, similar[np.ix_(order, order)], 1.0, palette.SIMILARITY)
     heat.imshow(shades, aspect="auto", interpolation="nearest")
     heat.set_xticks([])
@@ -230,8 +223,8 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
         )
     half = pair["half_width"].values if "half_width" in pair else np.full((2, 2), np.nan)
     left, head, side = 20.0, 15.0, (width_mm - 24.0) / 2
-    figure = _figure(width_mm, head + 1.2 * side + 9)
-    ax = _axes(figure, left, head, 2 * side, 1.2 * side)
+    figure = sheet(width_mm, head + 1.2 * side + 9)
+    ax = axes(figure, left, head, 2 * side, 1.2 * side)
     limit = max(np.abs(corners).max(), 1e-12) * 1.6  # text must read on the strongest colour
     shades = palette.diverging(palette.NEGATIVE, palette.POSITIVE, corners, limit, palette.PAIRS)
     ax.imshow(shades, aspect="auto", extent=(-0.5, 1.5, 1.5, -0.5))
@@ -240,24 +233,24 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
             ink = palette.INK if palette.luminance(shades[i, j]) > 0.18 else palette.BACKGROUND
             middle = {"ha": "center", "va": "center", "color": ink, "parse_math": False}
             spread = np.isfinite(half[i, j])
-            ax.text(j, i - 0.1 * spread, _number(corners[i, j], 2), fontsize=TEXT + 2, **middle)
+            ax.text(j, i - 0.1 * spread, number(corners[i, j], 2), fontsize=TEXT + 2, **middle)
             if spread:
-                ax.text(j, i + 0.22, f"±{_number(half[i, j], 2)}", fontsize=SMALL, **middle)
+                ax.text(j, i + 0.22, f"±{number(half[i, j], 2)}", fontsize=SMALL, **middle)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.axhline(0.5, color=palette.BACKGROUND, linewidth=1)
     ax.axvline(0.5, color=palette.BACKGROUND, linewidth=1)
     for k, word in enumerate(("off", "on")):
-        _text(figure, left + (k + 0.5) * side, head - 1.8, word, ha="center", size=SMALL, color=palette.INK_2)
-        _text(figure, left - 1.2, head + (k + 0.5) * 0.6 * side, word, ha="right", size=SMALL, color=palette.INK_2)
-    _text(figure, left + side, head - 5, feature2, ha="center", weight="bold")
-    _text(figure, left - 7, head + 0.6 * side, feature, ha="right", weight="bold")
+        write(figure, left + (k + 0.5) * side, head - 1.8, word, ha="center", size=SMALL, color=palette.INK_2)
+        write(figure, left - 1.2, head + (k + 0.5) * 0.6 * side, word, ha="right", size=SMALL, color=palette.INK_2)
+    write(figure, left + side, head - 5, feature2, ha="center", weight="bold")
+    write(figure, left - 7, head + 0.6 * side, feature, ha="right", weight="bold")
     if "logic" in pair:
         sure = f", confidence {float(pair.confidence):.2f}" if "confidence" in pair else ""
-        _text(figure, 2, 3.2, f"{pair.logic.item()}{sure}", size=TEXT + 1, weight="bold")
+        write(figure, 2, 3.2, f"{pair.logic.item()}{sure}", size=TEXT + 1, weight="bold")
     beyond = corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0]
-    words = f"non-linearity {_number(beyond, 2)} logits"
-    _text(figure, 2, head + 1.2 * side + 4, words, size=SMALL, color=palette.INK_2)
+    words = f"non-linearity {number(beyond, 2)} logits"
+    write(figure, 2, head + 1.2 * side + 4, words, size=SMALL, color=palette.INK_2)
     return figure
 
 
@@ -273,7 +266,7 @@ def draw_logo(ax: Axes, ppm: np.ndarray) -> None:
     table = pd.DataFrame(letter_heights(ppm).T, columns=list("ACGT"))
     if information_content(ppm).max(initial=0) > 0:  # logomaker cannot draw a logo without letters
         logomaker.Logo(
-            table, ax=ax, color_scheme=palette.BASES, font_name=_font(), font_weight="bold", show_spines=False
+            table, ax=ax, color_scheme=palette.BASES, font_name=font(), font_weight="bold", show_spines=False
         )
     ax.set_xlim(-0.5, ppm.shape[1] - 0.5)
     ax.set_ylim(0, MAX_BITS)
@@ -291,99 +284,17 @@ _SUPPORT_MARKS = (
 def _support_key(figure: Figure, left: float, top: float) -> None:
     words = (f"support ≥ {SUPPORTED:.2f}", f"≥ {WEAK:.2f}", f"< {WEAK:.2f}")
     for (_, _, face, edge), word in zip(_SUPPORT_MARKS, words, strict=True):
-        ax = _axes(figure, left, top - 1, 2, 2)
+        ax = axes(figure, left, top - 1, 2, 2)
         ax.plot(0, 0, "o", color=edge, markerfacecolor=face, markersize=2.6, markeredgewidth=0.5)
         ax.set_axis_off()
-        _text(figure, left + 2.4, top, word, size=SMALL, color=palette.INK_2)
+        write(figure, left + 2.4, top, word, size=SMALL, color=palette.INK_2)
         left += 4.5 + 1.25 * len(word)
 
 
 def _colour_key(figure: Figure, left: float, top: float, width: float, word: str) -> None:
-    ax = _axes(figure, left, top, width, 2.2)
+    ax = axes(figure, left, top, width, 2.2)
     shades = palette.diverging(palette.UNLIKE, palette.LIKE, np.linspace(-1, 1, 256)[None], 1.0, palette.SIMILARITY)
     ax.imshow(shades, aspect="auto", extent=(-1, 1, 0, 1))
     ax.set_yticks([])
     ax.set_xticks([-1, 0, 1], ["−1", "0", "1"])
     ax.set_xlabel(word, labelpad=1)
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
-
-
-def _text(figure: Figure, x: float, y: float, text: object, *, size: float = TEXT, **options):
-    """Text at millimetres from the figure's left and top; never read as a formula."""
-    width, height = figure.get_size_inches() / MM
-    options = {"va": "center", "color": palette.INK, **options}
-    return figure.text(x / width, 1 - y / height, layout.plain(text), fontsize=size, parse_math=False, **options)
-
-
-def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at millimetres from the figure's left and top, without frame."""
-    across, down = figure.get_size_inches() / MM
-    ax = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-    ax.spines[:].set_visible(False)
-    ax.spines[:].set_linewidth(0.5)
-    ax.spines[:].set_color(palette.FAINT)
-    ax.tick_params(labelsize=SMALL, length=1.5, width=0.5, pad=1.5, color=palette.FAINT, labelcolor=palette.INK_2)
-    ax.xaxis.label.set(fontsize=SMALL, color=palette.INK_2)
-    ax.yaxis.label.set(fontsize=SMALL, color=palette.INK_2)
-    ax.set_facecolor("none")
-    return ax
-
-
-def _figure(width_mm: float, height_mm: float) -> Figure:
-    import matplotlib as mpl
-
-    with mpl.rc_context(_style()):
-        return _figure_class()(figsize=(width_mm * MM, height_mm * MM), dpi=200, facecolor=palette.BACKGROUND)
-
-
-def _style() -> dict:
-    return {
-        "svg.fonttype": "none",  # text as text, for the journal's and the author's editor
-        "pdf.fonttype": 42,
-        "font.family": "sans-serif",
-        "font.sans-serif": [_font()],
-        "axes.unicode_minus": True,
-        "svg.hashsalt": "dr_explorer",  # the same figure is the same file
-    }
-
-
-@lru_cache
-def _font() -> str:
-    from matplotlib import font_manager
-
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return next((name for name in FONTS if name in there), "DejaVu Sans")
-
-
-@lru_cache
-def _figure_class() -> type:
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    class PublicationFigure(Figure):
-        """A figure that keeps its text as text, and leaves no half-written file, however it is saved."""
-
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            FigureCanvasAgg(self)
-
-        def savefig(self, fname, **options):
-            with mpl.rc_context(_style()):
-                if not isinstance(fname, str | os.PathLike):
-                    return super().savefig(fname, **options)
-                options.setdefault("format", Path(fname).suffix[1:] or "pdf")
-                with whole(fname) as part:
-                    super().savefig(part, **options)
-
-        def _repr_png_(self) -> bytes:
-            out = BytesIO()
-            self.savefig(out, format="png")
-            return out.getvalue()
-
-    return PublicationFigure
