@@ -73,11 +73,15 @@ def quickest(cut: Cut, maps: torch.Tensor) -> tuple[Run, str]:
 
     for way in (by_trace, by_export, by_memory):
         try:
-            run = _in_groups(_careful(way(cut), _some(maps, fixed or 2)), fixed)
-            if agrees(run):
-                return run, way.__name__.removeprefix("by_")
+            run = _careful(way(cut), _some(maps, fixed or 2))
         except Exception:  # whatever stops a shortcut, the next one may do, and the whole network always does
             continue
+        for spread in (_all_groups_at_once, _in_groups) if fixed else (lambda run, _: run,):
+            try:
+                if agrees(spread(run, fixed)):
+                    return spread(run, fixed), way.__name__.removeprefix("by_")
+            except Exception:
+                continue
     if trouble is not None:
         raise ValueError(
             f"the network has no gradient from {cut.call_cut.name!r} to its output: {trouble}"
@@ -90,20 +94,34 @@ def _some(maps: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _in_groups(run: Run, fixed: int | None) -> Run:
-    """`run` for any number of maps, where it takes exactly `fixed`."""
+    """`run` for any number of maps, where it takes exactly `fixed`: group by group."""
     if not fixed:
         return run
 
     def grouped(maps):
-        parts = []
-        for start in range(0, len(maps), fixed):
-            part = maps[start : start + fixed]
-            missing = fixed - len(part)
-            full = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
-            parts.append(run(full)[: len(part)])
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        groups = _filled(maps, fixed).split(fixed)
+        # Copies: views of one split may not be changed in place.
+        return torch.cat([run(group.clone()) for group in groups])[: len(maps)]
 
     return grouped
+
+
+def _all_groups_at_once(run: Run, fixed: int) -> Run:
+    """The same, in one call, for operations that vectorise over groups."""
+    vectorised = torch.vmap(run)
+
+    def grouped(maps):
+        full = _filled(maps, fixed)
+        return vectorised(full.unflatten(0, (len(full) // fixed, fixed))).flatten(0, 1)[: len(maps)]
+
+    return grouped
+
+
+def _filled(maps: torch.Tensor, fixed: int) -> torch.Tensor:
+    """Maps, and as many copies of the last as fill a group; one group at least."""
+    missing = -len(maps) % fixed if len(maps) else fixed
+    last = maps[-1:] if len(maps) else maps.new_zeros(1, *maps.shape[1:])
+    return torch.cat([maps, last.expand(missing, *maps.shape[1:])]) if missing else maps
 
 
 def _careful(run: Run, maps: torch.Tensor) -> Run:

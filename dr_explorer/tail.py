@@ -249,9 +249,11 @@ class Tail:
         n = network.fixed or 2
         natural = self._cut.features(network.rows(n))[:1]
         other = self._cut.features(network.rows(n, network.shuffled()))[:1]
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)
         size = max(float(natural.abs().max()), float(other.abs().max()), 1e-3)
-        random = torch.rand((3, *self.shape), generator=generator, dtype=self.dtype).to(self.device) * size
+        random = (
+            torch.rand((3, *self.shape), generator=generator, dtype=self.dtype, device="cpu").to(self.device) * size
+        )
         return torch.cat([random[:1] + natural, random[1:2] + other, random[2:]])
 
     def _tell_of_sides(self) -> None:

@@ -508,6 +508,16 @@ def test_a_network_for_one_batch_size_only_is_run_in_groups_of_it():
     torch.testing.assert_close(tail.logits(tail.features(x)), tail.predict(x), **CLOSE)
 
 
+def test_groups_of_one_batch_size_are_computed_at_once_where_operations_allow():
+    model, x = toys()["sequential"]
+    program = torch.export.export(model.eval(), (x[:1],))
+    tail = Tail(program, "3", example_input=x[:1])
+    with Called() as called:
+        logits = tail.logits(maps := torch.rand(50, *tail.shape))
+    assert called.names.count("linear") == 2
+    torch.testing.assert_close(logits, Tail(model, "3", example_input=x).logits(maps), **CLOSE)
+
+
 @pytest.mark.parametrize("dynamic", [True, False], ids=["any batch", "one batch size"])
 @pytest.mark.parametrize("name", ["deepsea", "danq", "transformer", "skip across"])
 def test_an_exported_program_is_cut_like_the_network_it_came_from(name, dynamic):
