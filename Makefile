@@ -24,7 +24,7 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null || \
 	  echo 'No browser found: open the address that JupyterLab prints below in one.'
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/quickstart.ipynb
 
 # The wheel's Node, where it was needed, is in .venv/bin. Python last: its closing line ends the run.
 test: $(VENV)/.test
