@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dr_explorer import rules
+from dr_explorer import rules, scale
 from dr_explorer.tail import Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
 
@@ -24,6 +24,8 @@ ELEMENTS_A_STEP = {"cpu": 2**21, "cuda": 2**26}
 SMALL_STEP = 2**17  # below this many numbers a step, more than one CPU thread costs more than it brings
 #: Evaluations between two looks at which trials are done; on a GPU each look waits for the device.
 BURST = {"cpu": 2, "cuda": 8}
+SMALL_BURST = 8  # of small steps on a CPU: there the look costs more than the evaluations of trials already done
+LINEAR = "the network is linear behind this layer: each class has one optimum, grad S / (2 l2), reached in one step"
 COMPACT_SHARE = 0.25  # slots are closed up when this share of them is done and nobody waits
 
 
@@ -35,10 +37,23 @@ def start(shape: tuple[int, ...], *, random_state: int, target: int, restart: in
     the basins there are. The generator is Philox, keyed by ``(random_state, target, restart)``: no draw depends on
     another trial's.
     """
-    generator = np.random.Generator(np.random.Philox(key=[random_state, (target << 32) | restart]))
-    if init == "uniform":
-        return generator.random(shape, dtype=np.float32)
-    return generator.standard_normal(shape, dtype=np.float32)
+    return _Starts().draw(shape, random_state, target, restart, init)
+
+
+class _Starts:
+    """A Philox generator that is given another key for every draw: making a new one takes longer than the draw."""
+
+    def __init__(self) -> None:
+        self._bits = np.random.Philox(key=[0, 0])
+        self._generator = np.random.Generator(self._bits)
+        self._fresh = self._bits.state
+
+    def draw(self, shape: tuple[int, ...], random_state: int, target: int, restart: int, init: str) -> np.ndarray:
+        self._fresh["state"]["key"][:] = random_state, (target << 32) | restart
+        self._bits.state = self._fresh
+        if init == "uniform":
+            return self._generator.random(shape, dtype=np.float32)
+        return self._generator.standard_normal(shape, dtype=np.float32)
 
 
 class Ascent:
@@ -93,12 +108,14 @@ class Ascent:
         _check(l2 is None or (np.isfinite(l2) and l2 > 0), "l2", l2, "None or a positive number")
         _check(step_size is None or (np.isfinite(step_size) and step_size > 0), "step_size", step_size, "None or > 0")
         if l2 is None or step_size is None:
-            from dr_explorer import scale
-
             l2 = scale.choose_l2(tail, self.targets) if l2 is None else l2
             step_size = scale.choose_step(l2) if step_size is None else step_size
         self.rule_name = rule
         self.rule = rules.make(rule, l2=float(l2), step_size=float(step_size), patience=patience, max_steps=max_steps)
+        if rule == "fast" and scale.is_linear(tail):
+            self.rule.first_step = 1.0  # to the optimum, which the second evaluation confirms
+            if LINEAR not in tail.notes:
+                tail.notes.append(LINEAR)
         self.step_size, self.patience, self.max_steps = float(step_size), patience, max_steps
         self.init, self.random_state = init or self.rule.init, int(random_state)
 
@@ -147,13 +164,14 @@ class Ascent:
     def advance(self, steps: int = 8) -> int:
         """Evaluate up to ``steps`` times the gradient of every slot; returns the trial-steps done (0: finished)."""
         done = 0
-        with _threads(1 if self._step_elements() < SMALL_STEP and self._kind == "cpu" else None):
+        small = self._kind == "cpu" and self._step_elements() < SMALL_STEP
+        with _threads(1 if small else None):
             while steps > 0:
                 self._fill()
                 n = self._slot.shape[1]
                 if n == 0:
                     break
-                burst = min(steps, BURST[self._kind])
+                burst = min(steps, SMALL_BURST if small else BURST[self._kind])
                 if self._burst(burst):
                     done += burst * n
                     self.n_steps += burst
@@ -388,13 +406,12 @@ class Ascent:
         return torch.tensor([self.targets[t] for t in targets], dtype=torch.int64).to(self.tail.device)
 
     def _begin(self, targets: np.ndarray, restarts: np.ndarray) -> rules.State:
-        maps = np.empty((len(targets), self._size), np.float32)
+        maps, starts = np.empty((len(targets), self._size), np.float32), _Starts()
         for i, (target, restart) in enumerate(zip(targets.tolist(), restarts.tolist(), strict=True)):
             if self.trials.warm[target, restart]:
                 maps[i] = self.trials.ends[target, restart].ravel()
                 continue
-            key = {"random_state": self.random_state, "target": self.targets[target], "restart": restart}
-            maps[i] = start(self.tail.shape, init=self.init, **key).ravel()
+            maps[i] = starts.draw((self._size,), self.random_state, self.targets[target], restart, self.init)
         self.trials.warm[targets, restarts] = False
         return self.rule.begin(torch.from_numpy(maps).to(self.tail.device, self.tail.dtype))
 

@@ -97,3 +97,15 @@ def test_linear_tails_are_told_from_others() -> None:
     assert scale.is_linear(Tail(convolutional(linear=True), "3", example_input=sequences()))
     assert not scale.is_linear(Tail(convolutional(), "3", example_input=sequences()))
     assert not scale.is_linear(Tail(convolutional(linear=True), "0", example_input=sequences()))
+
+
+def test_a_linear_tail_is_said_to_be_one_and_solved_in_one_step() -> None:
+    tail = Tail(convolutional(linear=True), "3", example_input=sequences())
+    ascent = Ascent(tail, n_restarts=4, l2=0.5, keep_maps="all").run()
+    assert any("linear" in note for note in tail.notes)
+    assert (ascent.trials.steps == 2).all()
+    maps = torch.zeros(3, *tail.shape)
+    _, grad = tail.value_and_grad(maps, torch.arange(3))
+    torch.testing.assert_close(
+        torch.from_numpy(ascent.trials.ends), grad.unsqueeze(1).expand(-1, 4, -1), rtol=1e-4, atol=1e-5
+    )
