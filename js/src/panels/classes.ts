@@ -2,16 +2,16 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { attr, h, keyed, s, show, text } from "../dom";
-import { css, ramp, SIMILARITY } from "../draw/colour";
 import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
 import { fold, grow, layout as lay } from "../draw/tree";
 import type { Grown, Layout, Node } from "../draw/tree";
 import { fromByte } from "../protocol";
 import type { View } from "../view";
 import { classKeys } from "./class_keys";
+import { legend } from "./class_legend";
 import { classRow } from "./class_row";
 import type { ClassRow } from "./class_row";
-import { branches, DOUBTFUL, heatMap, standIn, SURE } from "./class_tree";
+import { branches, heatMap, standIn } from "./class_tree";
 import { panel } from "./panel";
 
 const PITCH = 15.6; // px a class, ...
@@ -334,32 +334,4 @@ const matchOf = (name: string, query: string): readonly [number, number] | null 
 function someNames(node: Node, { order }: Grown, names: readonly string[]): string {
   const some = Array.from({ length: min(3, node.size) }, (_, i) => names[order[node.first + i]]);
   return some.join("; ") + (node.size > some.length ? "; \u2026" : "");
-}
-
-/** The keys under the tree: what the marks mean, or the value under the pointer. */
-function legend(view: View) {
-  const mark = (kind: string) => s("svg", { width: 8, height: 8 }, s("circle", { class: `dre-${kind}`, cx: 4, cy: 4, r: 2.6 }));
-  const scale = s("svg", { width: 56, height: 8 });
-  const support = h("span.support", "branch support", mark("sure"), `\u2265 ${SURE}`.replace("0.", "."), mark("fair"), `\u2265 ${DOUBTFUL.toFixed(2)}`.replace("0.", "."), mark("doubtful"), `< ${DOUBTFUL.toFixed(2)}`.replace("0.", "."));
-  const range = h("span.range", "r \u22121", scale, "1");
-  const read = h("span.cut");
-  const node = h("div.foot", support, range, read);
-  view.effect(() => {
-    const { unlike, bg, like } = view.theme.value;
-    const colours = ramp(unlike, bg, like, SIMILARITY);
-    scale.replaceChildren(...Array.from({ length: 28 }, (_, i) => s("rect", { x: i * 2, width: 2.2, height: 8, fill: css(colours.at((i - 13.5) / 13.5, 1)) })));
-  });
-  return {
-    node,
-    update(tree: boolean, hover: readonly [number, number] | null, similarity: (a: number, b: number) => number) {
-      show(node, tree);
-      show(support, hover === null);
-      show(range, hover === null);
-      show(read, hover !== null);
-      if (hover) {
-        const names = view.store.names.value;
-        read.replaceChildren(h("b", `r ${fixed(similarity(hover[0], hover[1]), 2)}  `), h("bdi", names[hover[0]]), " \u00d7 ", h("bdi", names[hover[1]]));
-      }
-    },
-  };
 }
