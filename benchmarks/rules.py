@@ -105,6 +105,7 @@ class Comparison:
             f"{np.quantile(self.fast_steps, 0.95):6.0f}{self.authors_steps.mean() / self.fast_steps.mean():8.1f}"
             f"{100 * (self.gap > WORSE).mean():9.2f} %{100 * (self.gap < -WORSE).mean():9.1f} %"
             f"{100 * self.rise:+9.3f} %{100 * self.same.mean():8.1f} %"
+            f"{100 * (self.same | (self.gap <= 0)).mean():8.1f} %"
         )
 
 
@@ -214,7 +215,7 @@ def main() -> None:
     print("\nGradient evaluations a trial, and end points, trial by trial")
     print(
         f"{'':34s}{'authors':>9s}{'fast':>8s}{'median':>8s}{'95 %':>6s}{'ratio':>8s}{'worse .1%':>11s}{'better':>11s}"
-        f"{'mean':>11s}{'same basin':>10s}"
+        f"{'mean':>11s}{'basin same':>10s}{'or better':>10s}"
     )
     for works in (released, splicing[:1], splicing[1:], [dense]):
         print(compare(works).row(works[0].name), flush=True)

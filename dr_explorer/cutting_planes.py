@@ -137,7 +137,7 @@ class CuttingPlanes(Rule):
         state["norms"][rows, slot] = norm
         height = xp.where(finite, score - _dot(xp, grad, x), UNUSED)
         state["heights"][rows, slot] = xp.asarray(height, dtype=gram.dtype)
-        gram[rows, slot] = gram[rows, :, slot] = xp.asarray((cuts @ grad[:, :, None])[:, :, 0], dtype=gram.dtype)
+        gram[rows, slot] = gram[rows, :, slot] = xp.asarray(_products(cuts, grad), dtype=gram.dtype)
         self._aim(xp, state, live & finite)
 
     def _stalls(self, xp: ModuleType, state: dict[str, Array], size: Array) -> Array:
@@ -151,9 +151,8 @@ class CuttingPlanes(Rule):
     def _aim(self, xp: ModuleType, state: dict[str, Array], live: Array) -> None:
         """The model's best point, and the next step towards it."""
         h, cuts = state["h"], state["cuts"]
-        column, size = h[:, :, None], _dot(xp, h, h)
-        at_h = (cuts @ column)[:, :, 0]
-        away = state["norms"] + size[:, None] - 2 * (state["points"] @ column)[:, :, 0]  # |h - H_i|^2
+        size, at_h = _dot(xp, h, h), _products(cuts, h)
+        away = state["norms"] + size[:, None] - 2 * _products(state["points"], h)  # |h - H_i|^2
         error = xp.maximum(state["heights"] + (at_h - state["score"][:, None]), self.l2 * away)
         weights = simplex_program(xp, state["gram"] / (2 * self.l2), error - at_h, state["weights"] > 0)
         mix = xp.asarray(weights, dtype=h.dtype) / (2 * self.l2)
@@ -183,7 +182,12 @@ def _in_numpy(state: State) -> bool:
 
 
 def _dot(xp: ModuleType, a: Array, b: Array) -> Array:
-    return xp.einsum("ni,ni->n", a, b)
+    return np.einsum("ni,ni->n", a, b) if xp is np else (a * b).sum(1)  # torch makes a slow product of matrices of it
+
+
+def _products(rows: Array, vector: Array) -> Array:
+    """``rows[n, i] . vector[n]`` as (n, m); the vector on the left is the faster way round in torch."""
+    return (vector[:, None] @ rows.swapaxes(1, 2))[:, 0]
 
 
 def _rows(xp: ModuleType, like: Array) -> Array:
