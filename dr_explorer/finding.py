@@ -14,8 +14,9 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from dr_explorer.groups import Feature, Scene, all_corners, corners, features, levels, outputs, planted
+from dr_explorer.groups import Feature, Scene, all_corners, corners, features, levels, outputs, planted, scene
 from dr_explorer.logic import MOST_FEATURES, Reading, read, unclear
+from dr_explorer.tail import Tail
 
 # Channels tried as seeds; beyond that, those whose own strong level moves the class most.
 MOST_SEEDS = 48
@@ -31,7 +32,7 @@ N_DISTINCT = 5
 # Sets of one size that explain as much as the best one, to this much, are chosen among by other measures.
 TIE = 0.03
 # One more feature must raise the correlation with the network's outputs by this much.
-WORTH = 0.03
+WORTH = 0.02
 # A table that explains less than this (correlation) is not the class's logic.
 EXPLAINED = 0.88
 
@@ -95,7 +96,7 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     chosen = features(scene, found)
     reading = read(corners(scene, chosen, target), threshold=threshold)
     deciding = [k for k in range(len(chosen)) if (reading.bits.take(0, k) != reading.bits.take(1, k)).any()]
-    if 0 < len(deciding) < len(chosen):
+    if 0 < len(deciding) < len(chosen) and reading.logic != "additive":
         chosen = [chosen[k] for k in deciding]
         reading = read(corners(scene, chosen, target), threshold=threshold)
     if by_size[size] < EXPLAINED:
@@ -103,6 +104,50 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
             reading, f"its features explain too little of what the network says (r = {by_size[size]:.2f})"
         )
     return Found(chosen, reading, by_size[size], by_size)
+
+
+def read_class(
+    model,
+    layer,
+    target: int = 0,
+    *,
+    sequences=None,
+    example_input=None,
+    inputs=None,
+    positions: tuple[int, int] | None = None,
+    output=None,
+    threshold: float = 0.0,
+    device=None,
+    random_state: int = 0,
+) -> Found:
+    """The features that decide a class of a network and their logic: `find`, from a model.
+
+    Parameters
+    ----------
+    model, layer, output, device : as for `dr_explorer.resolve`.
+    target : column of the class.
+    sequences : one-hot (N, 4, L) in which the class's motifs occur, such as the test set. Without them random ones are
+        used, which hold short motifs only.
+    example_input, inputs, positions, threshold, random_state : as for `dr_explorer.pairwise`.
+    """
+    if example_input is None:
+        if sequences is None:
+            raise ValueError("give sequences, or example_input: an input of the model, for the length of its sequences")
+        example = torch.as_tensor(np.asarray(sequences[:2])).to(torch.float32)
+        example_input = inputs(example) if inputs else example
+    tail = Tail(model, layer, example_input=example_input, output=output, device=device)
+    if not 0 <= target < tail.n_targets:
+        raise ValueError(f"there is no class {target}: the network has classes 0 to {tail.n_targets - 1}")
+    first = example_input[0] if isinstance(example_input, (tuple, list)) else example_input
+    looked = scene(
+        tail,
+        length=first.shape[-1],
+        sequences=sequences,
+        inputs=inputs,
+        positions=positions,
+        random_state=random_state,
+    )
+    return find(looked, target, threshold=threshold)
 
 
 def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> list[tuple[float, tuple[int, ...]]]:

@@ -37,9 +37,11 @@ RISES = 0.25
 SAME = 0.6
 # A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
 KEEPS = 0.9
-# Letters kept on both sides of it: a motif can be longer than what one channel sees of it, or shifted in its view.
+# Letters beside it that may belong to the motif, which can be longer than what one channel sees of it: those whose
+# shares over the windows hold this many bits. (With 96 windows chance gives 0.02, a motif in half of them 0.4.)
 FLANK = 6
-# In random sequences the letters beside it say little and may hold something else.
+TELLING = 0.2
+# Random sequences hold few whole motifs: their letters beside it are kept, to be completed.
 FLANK_RANDOM = 3
 # Times that the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly
 # without the other half; its whole group does not.
@@ -328,33 +330,35 @@ def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np
     whole = np.full(len(x), length)
     start = _halve(np.zeros(len(x), int), whole, lambda at: holds(at, whole))
     stop = length - _halve(np.zeros(len(x), int), length - start, lambda cut: holds(start, length - cut))
-    flank = FLANK if scene.given else FLANK_RANDOM
     chosen = []
     for first in range(0, len(x), n):
         mine = np.arange(first, first + n)
-        best = mine[_most_alike(x[mine], start[mine], stop[mine], flank)]
-        low, high = np.maximum(start[best] - flank, 0), np.minimum(stop[best] + flank, length)
+        order, left, right = _most_alike(x[mine], start[mine], stop[mine])
+        if not scene.given:
+            left, right = max(left, FLANK_RANDOM), max(right, FLANK_RANDOM)
+        best = mine[order]
+        low, high = np.maximum(start[best] - left, 0), np.minimum(stop[best] + right, length)
         chosen.append(([x[i, :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
     return chosen
 
 
-def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray, flank: int) -> np.ndarray:
-    """Rows of the windows that look most like the others, the strongest first among equals: (N_WINDOWS,).
+def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Which windows look most like the others, (N_WINDOWS,), and how many letters on either side belong to them.
 
-    Windows are laid on each other by their first needed letter; each is scored by the log-odds of the letters' shares
-    in all of them, and once more in the better half.
+    Windows are laid on each other by their first needed letter. Letters beside the needed ones belong to the motif as
+    far as their shares say anything; windows are scored by the log-odds of the shares over all of it, and equals keep
+    the order of their strength.
     """
-    width = int(np.median(stop - start)) + 2 * flank
-    padded = np.pad(x, ((0, 0), (0, 0), (flank, width))).astype(float)
-    laid = np.stack([row[:, at : at + width] for row, at in zip(padded, start, strict=True)])
-    members = np.arange(len(laid))
-    for _ in range(2):
-        shares = laid[members].sum(0) + PSEUDOCOUNT
-        odds = np.log(4 * shares / shares.sum(0))
-        score = (laid * odds).sum((1, 2))
-        members = np.argsort(-score, kind="stable")[: max(1, len(laid) // 2)]
-    # Rounded, so that windows with the same letters keep the order of their strength.
-    return np.argsort(-score.round(6), kind="stable")[:N_WINDOWS]
+    core = int(np.median(stop - start))
+    padded = np.pad(x, ((0, 0), (0, 0), (FLANK, core + FLANK))).astype(float)
+    laid = np.stack([row[:, at : at + core + 2 * FLANK] for row, at in zip(padded, start, strict=True)])
+    shares = (laid.sum(0) + PSEUDOCOUNT) / (laid.sum(0) + PSEUDOCOUNT).sum(0)
+    telling = 2 + (shares * np.log2(shares)).sum(0) > TELLING
+    left = int(np.argmin([*telling[:FLANK][::-1], False]))
+    right = int(np.argmin([*telling[FLANK + core :], False]))
+    motif = slice(FLANK - left, FLANK + core + right)
+    score = (laid[..., motif] * np.log(4 * shares[:, motif])).sum((1, 2))
+    return np.argsort(-score.round(6), kind="stable")[:N_WINDOWS], left, right
 
 
 def _completed(
