@@ -215,7 +215,7 @@ def similarities(resolution, model) -> dict:
     ofiv = resolution.ofiv().values
     return {
         "positive": margin(similarity(ofiv)),
-        "signed": margin(similarity(ofiv, metric="pearson")),
+        "signed": margin(similarity(ofiv, metric="signed")),
         "weights": margin(np.corrcoef(model.out.weight.detach().numpy())),
     }
 

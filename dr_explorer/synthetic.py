@@ -392,8 +392,9 @@ class _Reporter:
             self.bar.close()
 
 
-def predict(model: nn.Module, x: torch.Tensor, batch_size: int = 1000) -> np.ndarray:
-    """Logits (N, C) of one-hot sequences of any number type."""
+def predict(model: nn.Module, x, batch_size: int = 1000) -> np.ndarray:
+    """Logits (N, C) of one-hot sequences, an array or tensor of any number type."""
+    x = torch.as_tensor(x)
     device = next(model.parameters()).device
     with torch.no_grad():
         parts = [model(x[i : i + batch_size].to(device, torch.float32)).cpu() for i in range(0, len(x), batch_size)]
