@@ -24,10 +24,14 @@ NO_SELECTION: dict[str, Any] = {
 
 
 class Budget:
-    """Lets a thing be done again only when it takes no more than its share of the time."""
+    """Lets a thing be done again only when it takes no more than its share of the time.
 
-    def __init__(self, least: float, share: float) -> None:
-        self._least, self._share = least, share  # s between two at the fastest; share of the time
+    What it takes is counted in the thread's own processor time: waiting for the interpreter while a cell computes is no
+    cost to anybody.
+    """
+
+    def __init__(self, least: float, share: float, most: float = float("inf")) -> None:
+        self._least, self._most, self._share = least, most, share  # s between two; share of the time
         self._next = float("-inf")
         self._began = 0.0
 
@@ -41,9 +45,8 @@ class Budget:
         self._began = time.thread_time()
 
     def __exit__(self, *_: object) -> None:
-        # The thread's own time: on a busy machine the clock runs on while others work, and the view would starve.
-        spent = time.thread_time() - self._began
-        self._next = time.monotonic() + max(self._least, spent / self._share)
+        cost = time.thread_time() - self._began
+        self._next = time.monotonic() + min(max(self._least, cost / self._share), self._most)
 
 
 class Picture:

@@ -25,6 +25,7 @@ from dr_explorer.widget.pairing import Pairing, Question, listed
 from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
 
+SLOWEST_FRAMES = 1 / 15  # s between two frames that pages could take, whatever making them costs
 BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
 
 
@@ -81,7 +82,7 @@ class Session:
         self._meta_due = False
         self._pairing: Pairing | None = None
         self._told: dict[str, Message] = {}  # the last "pairs" and "pair" of this run
-        self._frames = Budget(0.0, VIEW_SHARE / 2)
+        self._frames = Budget(0.0, VIEW_SHARE / 2, SLOWEST_FRAMES)
         self._burst = 1
         self._started = self._elapsed = 0.0
         self._rate = 0.0
