@@ -110,7 +110,8 @@ class Pairing:
 
     def _answer_one(self, question: Question) -> None:
         if self._scene is None:
-            self._scene = _scene(self.tail, self._sequences)
+            # Backgrounds without the motifs asked for; made for the first class, and as good for the others.
+            self._scene = _scene(self.tail, self._sequences).without(question.channels)
         first = question.pair or ()
         told_pair, told_at = False, time.monotonic()
         wanted = list(dict.fromkeys([*first, *question.channels]))
@@ -199,7 +200,7 @@ def _scene(tail: Tail, sequences: np.ndarray | None) -> groups.Scene:
         return groups.scene(tail, sequences=sequences, inputs=inputs)
     began = time.monotonic()
     groups.scene(tail, length=length, inputs=inputs, n_random=groups.N_BACKGROUNDS)
-    each = (time.monotonic() - began) / (2 * groups.N_BACKGROUNDS)
+    each = (time.monotonic() - began) / ((1 + groups.CANDIDATES) * groups.N_BACKGROUNDS)
     n = int(np.clip(SCENE_SECONDS / each, FEWEST, MOST))
     return groups.scene(tail, length=length, inputs=inputs, n_random=n)
 
