@@ -112,6 +112,7 @@ def read_class(
     target: int = 0,
     *,
     sequences=None,
+    backgrounds=None,
     example_input=None,
     inputs=None,
     positions: tuple[int, int] | None = None,
@@ -128,7 +129,7 @@ def read_class(
     target : column of the class.
     sequences : one-hot (N, 4, L) in which the class's motifs occur, such as the test set. Without them random ones are
         used, which hold short motifs only.
-    example_input, inputs, positions, threshold, random_state : as for `dr_explorer.pairwise`.
+    backgrounds, example_input, inputs, positions, threshold, random_state : as for `dr_explorer.pairwise`.
     """
     if example_input is None:
         if sequences is None:
@@ -143,6 +144,7 @@ def read_class(
         tail,
         length=first.shape[-1],
         sequences=sequences,
+        backgrounds=backgrounds,
         inputs=inputs,
         positions=positions,
         random_state=random_state,

@@ -142,6 +142,7 @@ def scene(
     *,
     length: int | None = None,
     sequences=None,
+    backgrounds=None,
     inputs: Callable[[torch.Tensor], object] | None = None,
     positions: tuple[int, int] | None = None,
     n_backgrounds: int = N_BACKGROUNDS,
@@ -156,6 +157,8 @@ def scene(
     length : sequence length in bp, where no sequences are given.
     sequences : one-hot (N, 4, L), array or tensor; default `n_random` uniform random ones. The backgrounds are then
         dinucleotide shuffles of them, else further random ones.
+    backgrounds : one-hot (M, 4, L) of sequences without the motifs, such as the negatives of the training; the first
+        ones are used, and best is to give more than are needed.
     inputs : turns a float tensor (n, 4, L) into the model's inputs, for models that take more than a sequence.
     positions : (lowest, highest) start of an inserted window, bp; default anywhere (with `sequences`, where their own
         windows lie). Give it where the network was trained on motifs in a part of the sequence only.
@@ -166,13 +169,17 @@ def scene(
         Neither length nor sequences, sequences of another form, NaN.
     """
     rng = np.random.default_rng(random_state)
-    if sequences is None:
-        if length is None:
-            raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
-        pool, backgrounds = _random(rng, n_random, length), _random(rng, CANDIDATES * n_backgrounds, length)
+    n = CANDIDATES * n_backgrounds
+    if sequences is None and length is None:
+        raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
+    pool = _random(rng, n_random, length) if sequences is None else _checked(sequences)
+    if backgrounds is not None:
+        backgrounds = _checked(backgrounds)[:n]
+        if backgrounds.shape[2] != pool.shape[2]:
+            raise ValueError(f"the backgrounds have {backgrounds.shape[2]} bp, the sequences {pool.shape[2]}")
+    elif sequences is None:
+        backgrounds = _random(rng, n, length)
     else:
-        pool = _checked(sequences)
-        n = CANDIDATES * n_backgrounds
         chosen = pool[rng.choice(len(pool), n, replace=len(pool) < n)]
         backgrounds = np.asarray(dna.dinucleotide_shuffle(chosen, random_state=random_state)).astype(np.uint8)
     maxima = np.concatenate([peaks.numpy() for peaks in _batches(tail, pool, inputs, _peak)])

@@ -175,6 +175,7 @@ def pairwise(
     channels: Sequence[int] | None = None,
     groups: Sequence[Sequence[int]] | None = None,
     sequences=None,
+    backgrounds=None,
     example_input=None,
     inputs=None,
     positions: tuple[int, int] | None = None,
@@ -201,6 +202,8 @@ def pairwise(
     sequences : one-hot (N, 4, L) with instances of what the network knows, such as its test set. Without them random
         ones are used: enough for motifs up to about 7 bp, which occur in them; longer ones may be read as too weak.
     example_input : an input of the model; needed where no sequences are given, or where it takes more than one input.
+    backgrounds : one-hot (M, 4, L) of sequences without the motifs, such as the negatives of the training, to insert
+        windows in; default dinucleotide shuffles of the sequences, or random ones.
     inputs : turns sequences (n, 4, L) into the model's inputs, for models that take more than one.
     positions : (lowest, highest) start of inserted windows, bp, where the network was trained on a part only.
     output, device : as for `resolve`.
@@ -246,6 +249,7 @@ def pairwise(
         tail,
         length=first_input.shape[-1],
         sequences=sequences,
+        backgrounds=backgrounds,
         inputs=inputs,
         positions=positions,
         n_backgrounds=n_backgrounds,

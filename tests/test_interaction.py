@@ -391,3 +391,12 @@ def test_pairwise_says_what_is_missing(xor_model):
         interaction.pairwise(xor_model, "2", resolution, 0, channels=[1, 1], example_input=example)
     with pytest.raises(ValueError, match="class"):
         interaction.pairwise(xor_model, "2", resolution, "nobody", example_input=example)
+
+
+def test_backgrounds_of_ones_own_are_used(sequences):
+    tail = Tail(detector(dict.fromkeys(["CGCTTG"]), nn.Linear(1, 1)), "2", example_input=torch.zeros(1, 4, LENGTH))
+    own = np.roll(sequences[:40], 1, axis=1)
+    scene = groups.scene(tail, sequences=sequences, backgrounds=own, n_backgrounds=16)
+    np.testing.assert_array_equal(scene.backgrounds, own)
+    with pytest.raises(ValueError, match="backgrounds have 30 bp"):
+        groups.scene(tail, sequences=sequences, backgrounds=own[:, :, :30])
