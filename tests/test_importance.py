@@ -370,6 +370,7 @@ def released(shared_data, experiment, n_restarts, rule):
         step_size=0.005,
         n_restarts=n_restarts,
         rule=rule,
+        init="uniform",  # the published starts; from normal ones this network shows several maxima close by
     ).dataset
     return tuple(data[name].values[0] for name in ("fiv", "score", "objective"))
 
