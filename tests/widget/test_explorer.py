@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from networks import mtsplice
 
 import dr_explorer as dr
 from dr_explorer.widget.protocol import unpack
@@ -159,3 +160,29 @@ def test_closing_ends_the_thread_and_frees_the_widget() -> None:
     del made, session
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.real
+def test_released_models_run_through_the_explorer(shared_data) -> None:
+    for path in sorted((shared_data / "tf422" / "models").glob("*Ctcf*.h5"))[:3]:
+        made = dr.Explorer(dr.load_keras(path), example_input=torch.zeros(1, 4, 101), l2=2.8, name=path.stem)
+        assert made.run().wait(60)
+        kept = {m.header["type"]: m for m in unpack(made.snapshot)}
+        assert kept["frame"].header["counts"]["converged"] == 10
+        assert kept["meta"].arrays["logos"].shape == (16, 4, 25)
+        made.close()
+
+
+@pytest.mark.real
+def test_a_network_of_56_tissues_and_two_inputs_runs_through_the_explorer(shared_data) -> None:
+    names = (shared_data / "mtsplice" / "tissue_names.txt").read_text().split("\n")
+    inputs = (torch.zeros(1, 4, 400), torch.zeros(1, 4, 400))
+    made = dr.Explorer(
+        mtsplice(shared_data / "mtsplice" / "mtsplice0.h5"), example_input=inputs, target_names=[n for n in names if n]
+    )
+    assert made.run().wait(120)
+    kept = {m.header["type"]: m for m in unpack(made.snapshot)}
+    assert kept["frame"].header["counts"]["trials"] == 560
+    assert kept["frame"].arrays["class_finished"].tolist() == [10] * 56
+    assert sorted(kept["tree"].arrays["order"].tolist()) == list(range(56))
+    made.close()
