@@ -33,8 +33,9 @@ N_DISTINCT = 5
 TIE = 0.03
 # One more feature must raise the correlation with the network's outputs by this much.
 WORTH = 0.02
-# A table that explains less than this (correlation) is not the class's logic.
-EXPLAINED = 0.88
+# A table that explains less than this (correlation) is not the class's logic. Set on 71 planted networks, where tables
+# read right explained 0.91 and more.
+EXPLAINED = 0.905
 
 
 @dataclass(frozen=True, eq=False)
