@@ -30,12 +30,10 @@ def median_seconds(work, repeats: int) -> float:
     return float(np.median(times))
 
 
-def deepsea_tail() -> Tail:
+def deepsea_layers() -> torch.nn.Sequential:
     """DeepSEA (Zhou & Troyanskaya 2015) behind its third convolution's input: 480 x 60 -> 960 x 53 -> 925 -> 919."""
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        torch.nn.Conv1d(4, 480, 1),
-        torch.nn.ReLU(),
+    return torch.nn.Sequential(
         torch.nn.Conv1d(480, 960, 8),
         torch.nn.ReLU(),
         torch.nn.Flatten(),
@@ -43,6 +41,11 @@ def deepsea_tail() -> Tail:
         torch.nn.ReLU(),
         torch.nn.Linear(925, 919),
     )
+
+
+def deepsea_tail() -> Tail:
+    """The same layers behind the cut of a network."""
+    model = torch.nn.Sequential(torch.nn.Conv1d(4, 480, 1), torch.nn.ReLU(), *deepsea_layers())
     return Tail(model, "1", example_input=torch.zeros(1, 4, 60))
 
 
@@ -85,11 +88,10 @@ def growth(repeats: int) -> None:
 
 
 def engine(seconds: float, rule: str) -> None:
-    tail = deepsea_tail()
+    tail, module = deepsea_tail(), deepsea_layers()
 
     def bare(batch: int) -> float:
         maps, targets = torch.rand(batch, *tail.shape), torch.arange(batch) % 919
-        module = torch.nn.Sequential(*list(tail_modules(tail)))
 
         def step() -> None:
             x = maps.detach().requires_grad_(True)
@@ -116,19 +118,6 @@ def engine(seconds: float, rule: str) -> None:
     ratio = np.median([w / b for w, b in pairs])
     print(f"  whole engine, rule {rule!r}: {np.median([w for w, _ in pairs]):.0f}, bare at its best batch ({best}): "
           f"{np.median([b for _, b in pairs]):.0f}; ratio {ratio:.2f} (target: 0.9)")  # fmt: skip
-
-
-def tail_modules(tail: Tail):
-    """The bare layers behind the cut."""
-    torch.manual_seed(0)
-    return [
-        torch.nn.Conv1d(480, 960, 8),
-        torch.nn.ReLU(),
-        torch.nn.Flatten(),
-        torch.nn.Linear(960 * 53, 925),
-        torch.nn.ReLU(),
-        torch.nn.Linear(925, 919),
-    ]
 
 
 def main() -> None:
