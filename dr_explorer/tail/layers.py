@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from . import _lineage as lineage
-from ._axes import Axes, find_axes
-from ._network import Network
-from ._private import type_name
-from ._squash import Squashes, find_squash
-from ._trees import outline, tensors, tree_map
+from . import lineage
+from .axes import Axes, find_axes
+from .network import Network
+from .private import type_name
+from .squash import Squashes, find_squash
+from .trees import outline, tensors, tree_map
 
 #: Types that begin the dense part of a network.
 _DENSE = re.compile(r"Linear$|Dense|LSTM|GRU|RNN|Attention|Transformer|Mamba|Bidirectional")

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from torch import nn
 
-from dr_explorer.keras_activations import SQUASHES, activation_name
-from dr_explorer.keras_layers import BUILDERS, KerasOrder, build
-from dr_explorer.keras_stream import BASES, Layer, Stream, as_tuple
+from dr_explorer.keras.activations import SQUASHES, activation_name
+from dr_explorer.keras.layers import BUILDERS, KerasOrder, build
+from dr_explorer.keras.stream import BASES, Layer, Stream, as_tuple
 
 # Keras 1's words for what Keras 2 says, by class and by setting.
 KERAS_1_CLASSES = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dr_explorer.keras_stream import TORCH_ORDER, Layer, Parts, Stream, as_tuple, tensor
+from dr_explorer.keras.stream import TORCH_ORDER, Layer, Parts, Stream, as_tuple, tensor
 
 
 class PerPlaceLeak(nn.Module):

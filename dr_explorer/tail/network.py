@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ._private import is_keras, named_layers, private_copy
-from ._trees import as_tensors, tensors, tree_map
+from .private import is_keras, named_layers, private_copy
+from .trees import as_tensors, tensors, tree_map
 
 
 class Network:

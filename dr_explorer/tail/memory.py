@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from ._cut import Cut, Run
-from ._graph import NotTraceable
-from ._layers import Call
-from ._squash import Squashes, find_squash
-from ._trees import tensors, tree_map
+from .cut import Cut, Run
+from .graph import NotTraceable
+from .layers import Call
+from .squash import Squashes, find_squash
+from .trees import tensors, tree_map
 
 
 def by_memory(cut: Cut) -> Run:

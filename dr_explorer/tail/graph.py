@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ._network import Network
-from ._squash import squash_name
-from ._trees import tensors
+from .network import Network
+from .squash import squash_name
+from .trees import tensors
 
-_SQUASH_MODULES = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.LogSigmoid)
+SQUASH_MODULES = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.LogSigmoid)
 _NOTHING_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 _RESHAPING = {
     *(
@@ -53,7 +53,7 @@ def _operation(node: fx.Node, modules: nn.Module) -> str:
         return node.target
     if node.op == "call_module":
         module = modules.get_submodule(node.target)
-        if isinstance(module, _SQUASH_MODULES):
+        if isinstance(module, SQUASH_MODULES):
             return "sigmoid"  # which one does not matter here
         return "view" if isinstance(module, (nn.Flatten, nn.Unflatten, *_NOTHING_IN_EVAL)) else ""
     return ""

@@ -1,10 +1,8 @@
-"""The cut: a network whose layer's output is replaced by the maps given, and quicker functions that do the same.
+"""Computing only what lies behind the cut, as a graph: traced with the network's own modules, or exported.
 
-`Cut` itself is the definition: the whole network runs, and the layer's output is swapped on the way. It is right for
-every network, and slow: everything before the layer is computed for nothing. Two ways to compute only what lies behind
-it are here: a symbolic trace (`by_trace`: milliseconds, keeps the network's own modules) and an exported graph
-(`by_export`: a second, reads what the trace cannot: Keras, control flow on shapes). Neither is trusted before it agreed
-with the definition (``_shortcuts.py``).
+A symbolic trace (`by_trace`) takes milliseconds and keeps the network's own modules; an exported graph (`by_export`)
+takes a second and reads what the trace cannot: Keras, control flow on shapes. Neither is trusted before it agreed with
+the definition (``shortcuts.py``).
 """
 
 from __future__ import annotations
@@ -12,83 +10,24 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import threading
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 
-from . import _graph
-from ._graph import NotTraceable
-from ._layers import Call, first_tensor, with_first
-from ._network import Network
-from ._private import is_keras
-from ._squash import Squashes
-from ._trees import tensors, tree_map
-
-Run = Callable[[torch.Tensor], torch.Tensor]
-
-
-class Cut(nn.Module):
-    """The whole network, with the output of one call of one layer replaced; or, without maps, kept."""
-
-    def __init__(self, network: Network, call: Call, calls: list[Call], skip: frozenset[int]):
-        super().__init__()
-        self.network, self.call_cut, self.calls, self.skip = network, call, calls, skip
-        self.module = network.module
-        self.layer = network.layers[call.layer]
-        self.lock = threading.RLock()
-        self._maps: torch.Tensor | None = None
-        self._kept: torch.Tensor | None = None
-        self._seen = 0
-        self.layer.register_forward_hook(self._swap)
-
-    def _swap(self, _module, _inputs, out):
-        number, self._seen = self._seen, self._seen + 1
-        if number != self.call_cut.number:
-            return None
-        if self._maps is None:
-            self._kept = first_tensor(out)
-            return None
-        return with_first(out, self.native(self._maps))
-
-    def native(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps as the layer itself gives them."""
-        native = self.call_cut.axes.native(maps)
-        return native if self.call_cut.dtype == self.network.dtype else native.to(self.call_cut.dtype)
-
-    def forward(self, maps: torch.Tensor | None, *flat: torch.Tensor) -> torch.Tensor:
-        """Logits with the squash, of maps (N, *shape) and the network's inputs."""
-        rest = iter(flat)
-        inputs = tree_map(lambda _: next(rest), self.network.example)
-        self._maps, self._seen = maps, 0
-        try:
-            return self.network.logits(inputs)
-        finally:
-            self._maps = None
-
-    def whole(self, maps: torch.Tensor | None, inputs: tuple | None = None, skip: frozenset[int] | None = None):
-        """Logits (N, C) of maps (N, *shape), by running the whole network."""
-        maps = None if maps is None else maps.clone()  # the layers behind the cut may work in place
-        inputs = self.network.rows(len(maps)) if inputs is None else inputs
-        skip = self.skip if skip is None else skip
-        with self.lock:
-            if not skip:
-                return self(maps, *tensors(inputs))
-            with Squashes(skip):
-                return self(maps, *tensors(inputs))
-
-    def features(self, inputs: tuple) -> torch.Tensor:
-        """Maps (N, *shape) that the network's inputs produce."""
-        with self.lock, torch.no_grad():
-            self(None, *tensors(inputs))
-            kept, self._kept = self._kept, None
-        if kept is None:
-            raise RuntimeError(f"layer {self.call_cut.name!r} was not reached for these inputs")
-        maps = self.call_cut.axes.canonical(kept).to(self.network.dtype)
-        return maps.clone(memory_format=torch.contiguous_format)
+from .cut import Cut, Run
+from .graph import (
+    SQUASH_MODULES,
+    NotTraceable,
+    as_function,
+    drop_unused,
+    hold_sides,
+    leave_out_nothings,
+    leave_out_squash,
+)
+from .private import is_keras
+from .trees import tensors
 
 
 class _Tracer(fx.Tracer):
@@ -102,7 +41,7 @@ class _Tracer(fx.Tracer):
         names = [".".join(parts[:i]) for i in range(1, len(parts))]
         names += [c.layer for c in cut.calls if cut.skip & set(c.squashes)]
         self.opened = {id(cut), id(cut.module)} | {id(layers[n]) for n in names if n in layers}
-        self.opened -= {id(m) for m in layers.values() if isinstance(m, _graph._SQUASH_MODULES)}
+        self.opened -= {id(m) for m in layers.values() if isinstance(m, SQUASH_MODULES)}
         self.seen = 0
 
     def is_leaf_module(self, module, _name):
@@ -201,8 +140,8 @@ def _quiet():
 def _behind(cut: Cut, module: fx.GraphModule) -> Run:
     graph = module.graph
     if cut.skip:
-        _graph.leave_out_squash(graph, module)
-    _graph.leave_out_nothings(graph, module)
-    _graph.drop_unused(graph)
-    _graph.hold_sides(module, cut.network)
-    return _graph.as_function(module)
+        leave_out_squash(graph, module)
+    leave_out_nothings(graph, module)
+    drop_unused(graph)
+    hold_sides(module, cut.network)
+    return as_function(module)

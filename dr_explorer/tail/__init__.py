@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from . import _lineage as lineage
-from ._cut import Cut
-from ._layers import Call, Watched, suggest, table_rows, watch
-from ._network import Network
-from ._private import named_layers, unwrap
-from ._shortcuts import check_rows, depends_on_input, quickest
-from ._trees import tensors, tree_map
+from . import lineage
+from .cut import Cut
+from .layers import Call, Watched, suggest, table_rows, watch
+from .network import Network
+from .private import named_layers, unwrap
+from .shortcuts import check_rows, depends_on_input, quickest
+from .trees import tensors, tree_map
 
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
 _PROBES = (1.0, 10.0, 100.0)
@@ -109,7 +109,7 @@ class Tail:
     notes : list of str
         What the user should know.
     way : str
-        How the tail is computed: ``"trace"``, ``"export"``, ``"memory"`` or ``"whole"`` (see ``_cut.py``).
+        How the tail is computed: ``"trace"``, ``"export"``, ``"memory"`` or ``"whole"`` (see ``shortcuts.py``).
 
     Raises
     ------

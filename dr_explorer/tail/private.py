@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ._trees import tensors
+from .trees import tensors
 
 #: Names of tensors listed in a message before "and so many more".
 _LISTED = 5

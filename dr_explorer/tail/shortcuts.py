@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ._cut import Cut, Run, by_export, by_trace
-from ._memory import by_memory
+from .cut import Cut, Run
+from .memory import by_memory
+from .traced import by_export, by_trace
 
 #: Two ways agree when logits and gradients differ by at most this, relative to the largest: float32 sums in another
 #: order differ by about 1e-6 a layer, TF32 ones (the default of convolutions on CUDA) by 1e-3, a wrong graph by far

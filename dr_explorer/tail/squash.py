@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ._lineage import ends
+from .lineage import ends
 
 _NAMES = {
     "sigmoid": "sigmoid",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from . import _lineage as lineage
-from ._private import is_keras, type_name
+from . import lineage
+from .private import is_keras, type_name
 
 #: Types that hold their channels on the last axis, by name.
 _LAST = re.compile(r"^(Linear|LayerNorm|RMSNorm|Embedding|Transformer.*|MultiheadAttention|(LSTM|GRU|RNN)(Cell)?)$")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dr_explorer.keras_stream import (
+from dr_explorer.keras.stream import (
     TORCH_ORDER,
     Layer,
     Parts,

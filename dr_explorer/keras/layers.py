@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dr_explorer.keras_activations import activation, activation_name, advanced_activation, prelu
-from dr_explorer.keras_stream import TORCH_ORDER, Layer, Parts, Stream, as_tuple, describe, tensor
-from dr_explorer.keras_windows import conv, global_pooling, pooling, shift_ends, upsampling
+from dr_explorer.keras.activations import activation, activation_name, advanced_activation, prelu
+from dr_explorer.keras.stream import TORCH_ORDER, Layer, Parts, Stream, as_tuple, describe, tensor
+from dr_explorer.keras.windows import conv, global_pooling, pooling, shift_ends, upsampling
 
 
 def flatten(layer: Layer, stream: Stream) -> Parts:
