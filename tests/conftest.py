@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from e2e import chromium
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

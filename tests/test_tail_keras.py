@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
+import keras
 import numpy as np
 import pytest
 import torch
 
 from dr_explorer.tail import Tail, list_layers
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
-keras = pytest.importorskip("keras", minversion="3.0", reason="Keras 3 is not installed: it is no dependency of ours")
 if keras.config.backend() != "torch":
     pytest.skip(f"Keras runs on {keras.config.backend()!r}, not on torch", allow_module_level=True)
 
