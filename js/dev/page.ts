@@ -22,6 +22,8 @@ const world = new World({
   channels: number("channels", 64),
   positions: number("positions", 800),
   restarts: number("restarts", 10),
+  basins: number("basins", 2),
+  scale: number("scale", 1),
   logos: q.get("logos") !== "0",
   motifs: q.get("motifs") !== "0",
   ...(names ? { names } : {}),

@@ -18,6 +18,8 @@ STANDARD = [
     "simple=classes=1&channels=16&positions=0&logos=0&motifs=0&t=1&select={\"pair\":[3,7],\"channel\":3}@1480",
     "many=classes=919&channels=480&select={\"target\":500,\"other\":20}@1280",
     "hostile=hostile=1&t=1@1280",
+    'basins=basins=7&restarts=20&t=1&scale=1e-5&select={"target":13,"pair":[57,8],"channel":57}@1280',
+    'crowd=basins=14&restarts=30&t=1&scale=4000&hostile=1&select={"target":1,"other":2,"pair":[57,8],"channel":57}@504',
 ]
 
 

@@ -10,10 +10,14 @@ export interface Options {
   seed: number;
   logos: boolean;
   motifs: boolean;
+  /** Basins of a class with several. */
+  basins: number;
+  /** Multiplies every value of the feature maps, and what follows from them. */
+  scale: number;
   names?: string[];
 }
 
-export const DEFAULTS: Options = { classes: 56, channels: 64, positions: 800, restarts: 10, seed: 1, logos: true, motifs: true };
+export const DEFAULTS: Options = { classes: 56, channels: 64, positions: 800, restarts: 10, seed: 1, logos: true, motifs: true, basins: 2, scale: 1 };
 
 export type Sent = { header: Header; buffers: ArrayBuffer[] };
 type Typed = Float32Array | Uint8Array | Uint16Array | Uint32Array;
@@ -130,12 +134,12 @@ export class World {
     const fiv = new Float32Array(T * K);
     const basin = new Uint8Array(T);
     for (let i = 0; i < T; i++) {
-      basin[i] = t < 0.3 ? 0 : two && i % 5 > 1 ? 2 : 1;
+      basin[i] = t < 0.3 ? 0 : this.o.basins > 2 ? 1 + (i % this.o.basins) : two && i % 5 > 1 ? 2 : 1;
       const noise = 0.004 + 0.12 * (1 - t) ** 2;
       for (let k = 0; k < K; k++) {
         const start = 0.25 + 0.2 * r();
         const shift = two ? (i % 5 > 1 ? delta[k] : -delta[k] * 1.5) : 0;
-        fiv[i * K + k] = t * (this.ofiv[c * K + k] + shift) + (1 - t) * start + normal() * noise;
+        fiv[i * K + k] = this.o.scale * (t * (this.ofiv[c * K + k] + shift) + (1 - t) * start + normal() * noise);
       }
     }
     return { fiv, basin, two };
@@ -158,7 +162,7 @@ export class World {
     const trace_objective = new Float32Array(T * P).fill(NaN);
     const objective = new Float32Array(T);
     for (let i = 0; i < T; i++) {
-      const floor = two && i % 5 > 1 ? 0.07 : 0;
+      const floor = this.o.basins > 2 ? 0.02 * (basin[i] - 1) : two && i % 5 > 1 ? 0.07 : 0;
       const end = (status[i] === 2 ? 22 + i * 0.7 : 50) * 1;
       for (let p = 0; p < P; p++) {
         const step = Math.min(end, (p / (P - 1 || 1)) * 50 * own);
@@ -199,12 +203,12 @@ export class World {
       ofiv_low: [low, [K]],
       ofiv_high: [high, [K]],
       deviation: [deviation, [K]],
-      inconsistent: [Uint8Array.from(deviation, (d) => Number(own > 0.5 && d > 0.025)), [K]],
+      inconsistent: [Uint8Array.from(deviation, (d) => Number(own > 0.5 && d > 0.025 * this.o.scale)), [K]],
       sharing: [Uint16Array.from({ length: K }, (_, k) => (k * 13) % 38), [K]],
     };
     if (W) arrays["map"] = [this.#map(ofiv, own), [K, W]];
     if (selection.other !== null && selection.other !== undefined) {
-      arrays["other_ofiv"] = [this.ofiv.slice(selection.other * K, (selection.other + 1) * K), [K]];
+      arrays["other_ofiv"] = [this.ofiv.slice(selection.other * K, (selection.other + 1) * K).map((v) => v * this.o.scale), [K]];
     }
     if (selection.clade) arrays["clade_sharing"] = [Uint16Array.from({ length: K }, (_, k) => (k * 7) % (selection.clade!.length + 1)), [K]];
     return encode(
@@ -212,7 +216,7 @@ export class World {
         ...this.#header("frame"),
         state, message: null, l2: this.l2, step_size: 0.1, n_restarts: T, rule: "fast", target: c, other: selection.other ?? null,
         restart: selection.restart ?? 0, rate: state === "running" ? 798 : 0, eta: state === "running" ? 28 * (1 - t) : null, elapsed: 30 * t,
-        map_scale: 0.4, step: Math.round(400 * t),
+        map_scale: 0.4 * this.o.scale, step: Math.round(400 * t),
         counts: { trials, waiting: Math.max(0, trials - converged - 64), running: state === "running" ? Math.min(64, trials - converged) : 0, converged, exhausted: 0, diverged: 0 },
         ...extra,
       },
@@ -230,7 +234,7 @@ export class World {
       for (let w = 0; w < W; w++) {
         const x = w / W;
         const shape = 0.6 + 0.8 * Math.cos(2 * Math.PI * f1 * (x - 0.5) + p1) * Math.exp(-8 * (x - 0.5) ** 2) + 0.3 * Math.sin(20 * x + p2);
-        const value = ofiv[k] * shape * t + (1 - t) * noise() * 0.5;
+        const value = (ofiv[k] / this.o.scale) * shape * t + (1 - t) * noise() * 0.5;
         out[k * W + w] = Math.max(1, Math.min(255, Math.round(128 + (127 * value) / 0.4)));
       }
     }
@@ -272,7 +276,7 @@ export class World {
     const channels = Uint32Array.from(Array.from({ length: this.o.channels }, (_, k) => k).sort((a, b) => Math.abs(ofiv[b]) - Math.abs(ofiv[a])).slice(0, M));
     const r = random(target + 11);
     const nonlinearity = new Float32Array(M * M);
-    for (let i = 0; i < M; i++) for (let j = 0; j < i; j++) nonlinearity[i * M + j] = nonlinearity[j * M + i] = (r() - 0.5) ** 3 * 1.2;
+    for (let i = 0; i < M; i++) for (let j = 0; j < i; j++) nonlinearity[i * M + j] = nonlinearity[j * M + i] = (r() - 0.5) ** 3 * 1.2 * this.o.scale;
     for (let i = 0; i < M; i++) nonlinearity[i * M + i] = NaN;
     return encode({ ...this.#header("pairs"), target }, { channels: [channels, [M]], nonlinearity: [nonlinearity, [M, M]] });
   }
@@ -281,21 +285,21 @@ export class World {
     const B = two ? 2 : 1;
     const C = this.o.classes;
     const K = this.o.channels;
-    const corners = Float32Array.from([-0.01, 0.4, 0.64, 0.85, -1.67, 1.14, 1.17, 1.57].slice(0, 4 * B));
+    const corners = Float32Array.from([-0.01, 0.4, 0.64, 0.85, -1.67, 1.14, 1.17, 1.57].slice(0, 4 * B), (v) => v * this.o.scale);
     return encode(
       {
         ...this.#header("pair"), target, pair, logic: "either channel alone turns the class on", confidence: 0.94, words: two ? "Two basins, two ways" : "Either is enough", agree: [60, 64],
         groups: [[pair[0], (pair[0] + 9) % K], [pair[1]]],
         tables: [
-          { label: "either absence is enough", basin: two ? 1 : null, nonlinearity: -0.21, low: -0.23, high: -0.19 },
-          { label: "either is enough", basin: 2, nonlinearity: -2.41, low: -2.6, high: -2.3 },
+          { label: "either absence is enough", basin: two ? 1 : null, nonlinearity: -0.21 * this.o.scale, low: -0.23 * this.o.scale, high: -0.19 * this.o.scale },
+          { label: "either is enough", basin: 2, nonlinearity: -2.41 * this.o.scale, low: -2.6 * this.o.scale, high: -2.3 * this.o.scale },
         ].slice(0, B),
       },
       {
         corners: [corners, [B, 2, 2]],
-        corners_spread: [new Float32Array(4 * B).fill(0.04), [B, 2, 2]],
-        levels: [Float32Array.from([0, -0.24, 0, -0.22, 0, 0.33, 0, 0.42].slice(0, 4 * B)), [B, 2, 2]],
-        others: [Float32Array.from({ length: 2 * C }, (_, i) => this.ofiv[(i >> 1) * K + pair[i & 1]]), [C, 2]],
+        corners_spread: [new Float32Array(4 * B).fill(0.04 * this.o.scale), [B, 2, 2]],
+        levels: [Float32Array.from([0, -0.24, 0, -0.22, 0, 0.33, 0, 0.42].slice(0, 4 * B), (v) => v * this.o.scale), [B, 2, 2]],
+        others: [Float32Array.from({ length: 2 * C }, (_, i) => this.o.scale * this.ofiv[(i >> 1) * K + pair[i & 1]]), [C, 2]],
       },
     );
   }

@@ -24,10 +24,16 @@ export function attr(node: Element, attributes: Attributes): void {
 
 type Part = Attributes | Child;
 
+/** Attributes that many nodes have. */
+export const SILENT = { "aria-hidden": "true" };
+export const MIDDLE = { "text-anchor": "middle" };
+export const END = { "text-anchor": "end" };
+
 /** `tag.a.b` is the element `tag` with the classes `dre-a` and `dre-b`. */
 function make(document: (tag: string) => Element, name: string, parts: Part[]): Element {
   const [tag, ...classes] = name.split(".");
   const node = document(tag);
+  if (tag === "button") attr(node, { type: tag });
   if (classes.length) node.setAttribute("class", classes.map((c) => `dre-${c}`).join(" "));
   for (const part of parts) {
     if (part === null || part === undefined || part === false) continue;
@@ -37,7 +43,7 @@ function make(document: (tag: string) => Element, name: string, parts: Part[]): 
   return node;
 }
 
-/** An HTML element: `h("p.empty", { title }, "Words")`. */
+/** An HTML element: `h("p.empty", { title }, "Words")`. A button submits nothing. */
 export function h<K extends keyof HTMLElementTagNameMap>(name: K | `${K}.${string}`, ...parts: Part[]): HTMLElementTagNameMap[K] {
   return make((tag) => document.createElement(tag), name, parts) as HTMLElementTagNameMap[K];
 }
@@ -53,6 +59,9 @@ export function s<K extends keyof SVGElementTagNameMap>(name: K | `${K}.${string
 export function text(node: Node, value: string): void {
   if (node.textContent !== value) node.textContent = value;
 }
+
+/** Puts these in the place of all that is in a node. */
+export const refill = (node: Element, ...children: (Node | string)[]): void => node.replaceChildren(...children);
 
 /** Shows or hides a node. */
 export function show(node: HTMLElement | SVGElement, visible: boolean): void {

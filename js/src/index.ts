@@ -1,11 +1,9 @@
 /** The anywidget entry: one store and one link a model, any number of views of it. */
 
-import { attr } from "./dom";
+import { attr, refill } from "./dom";
 import { connect } from "./link";
 import type { Link, Model } from "./link";
 import { PANELS } from "./panels";
-import { unpack } from "./protocol";
-import type { Bytes } from "./protocol";
 import { keepRanking } from "./ranking";
 import { Store } from "./store";
 import { createView } from "./view";
@@ -40,7 +38,7 @@ export default () => {
         if (end.signal.aborted) return;
         end.abort();
         link.views(-1);
-        el.replaceChildren();
+        refill(el, );
       };
       signal?.addEventListener("abort", close);
       mount(store, el, end.signal);
@@ -81,12 +79,4 @@ export function mount(store: Store, el: HTMLElement, ended: AbortSignal): HTMLEl
     if (!event.ctrlKey && !event.metaKey && event.key !== "Tab" && !(event.key === "Enter" && event.shiftKey)) event.stopPropagation();
   });
   return root;
-}
-
-/** Draws a saved view into an element of any page: what `pack` of protocol.py wrote, with no kernel. */
-export function show(block: Bytes, el: HTMLElement): void {
-  const store = new Store();
-  store.link.value = "saved";
-  store.restore(unpack(block));
-  mount(store, el, new AbortController().signal);
 }

@@ -3,7 +3,7 @@
 import { batch } from "@preact/signals-core";
 import { decode, unpack, VERSION } from "./protocol";
 import type { Bytes, Header, Message, Selection } from "./protocol";
-import { normalise } from "./store";
+import { normalise, same } from "./store";
 import type { Store } from "./store";
 
 /** The part of anywidget's model that the view uses. */
@@ -93,7 +93,7 @@ export function connect(model: Model, store: Store): Link {
 
   store.selection.value = normalise(model.get("selection") as Partial<Selection>);
   const written = store.selection.subscribe((selection) => {
-    if (JSON.stringify(selection) === JSON.stringify(normalise(model.get("selection") as Partial<Selection>))) return;
+    if (same(selection, normalise(model.get("selection") as Partial<Selection>))) return;
     model.set("selection", selection);
     model.save_changes();
   });

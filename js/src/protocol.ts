@@ -137,35 +137,19 @@ type Typed = Float32Array | Uint8Array | Uint16Array | Uint32Array;
 
 const TYPED = { float32: Float32Array, uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array } as const;
 
-/** Arrays of each message; `?` marks one that may be missing. */
-const ARRAYS: Record<string, Record<string, Dtype>> = {
-  meta: { "logos?": "float32" },
+/** Arrays of each message, by their type; `?` marks one that may be missing. */
+const ARRAYS: Record<string, Partial<Record<Dtype, string>>> = {
+  meta: { float32: "logos?" },
   frame: {
-    class_finished: "uint16",
-    class_progress: "float32",
-    class_best: "float32",
-    status: "uint8",
-    steps: "uint32",
-    objective: "float32",
-    score: "float32",
-    basin: "uint8",
-    trace_step: "float32",
-    trace_objective: "float32",
-    fiv: "float32",
-    ofiv: "float32",
-    ofiv_low: "float32",
-    ofiv_high: "float32",
-    deviation: "float32",
-    inconsistent: "uint8",
-    sharing: "uint16",
-    "map?": "uint8",
-    "other_ofiv?": "float32",
-    "clade_sharing?": "uint16",
-    "clade_ofiv?": "float32",
+    float32:
+      "class_progress class_best objective score trace_step trace_objective fiv ofiv ofiv_low ofiv_high deviation other_ofiv? clade_ofiv?",
+    uint8: "status basin inconsistent map?",
+    uint16: "class_finished sharing clade_sharing?",
+    uint32: "steps",
   },
-  tree: { linkage: "float32", order: "uint32", support: "float32", similarity: "uint8" },
-  pairs: { channels: "uint32", nonlinearity: "float32" },
-  pair: { corners: "float32", corners_spread: "float32", "levels?": "float32", "others?": "float32" },
+  tree: { float32: "linkage support", uint8: "similarity", uint32: "order" },
+  pairs: { float32: "nonlinearity", uint32: "channels" },
+  pair: { float32: "corners corners_spread levels? others?" },
   reply: {},
 };
 
@@ -204,24 +188,25 @@ export function decode(header: Header, buffers: readonly Bytes[]): Message {
   if (header.v !== VERSION) {
     throw new Error(`expected protocol version ${VERSION}, got ${String(header.v)}: reload the page`);
   }
-  const table = ARRAYS[header.type];
-  if (!table) throw new Error(`unknown message type ${JSON.stringify(header.type)}: reload the page`);
+  const named = ARRAYS[header.type];
+  if (!named) throw new Error(`unknown message type ${JSON.stringify(header.type)}: reload the page`);
+  const table = new Map(Object.entries(named).flatMap(([dtype, names]) => names.split(" ").map((name) => [name, dtype as Dtype])));
   const { v: _v, arrays = [], ...fields } = header;
   const message: Record<string, unknown> = fields;
   if (arrays.length !== buffers.length) {
     throw new Error(`${header.type}: expected ${arrays.length} buffers, got ${buffers.length}`);
   }
   arrays.forEach((spec, i) => {
-    const dtype = table[spec.name] ?? table[`${spec.name}?`];
+    const dtype = table.get(spec.name) ?? table.get(`${spec.name}?`);
     if (dtype && dtype !== spec.dtype) throw new Error(`array ${spec.name}: expected ${dtype}, got ${spec.dtype}`);
     message[spec.name] = view(buffers[i], spec);
   });
   const bare = header.type === "frame" && arrays.length === 0;
   if (bare) for (const [name, value] of Object.entries(NOT_YET)) message[name] ??= value;
-  for (const name of Object.keys(table)) {
+  for (const [name, dtype] of table) {
     if (name.endsWith("?") || name in message) continue;
     if (!bare) throw new Error(`${header.type}: array ${name} is missing`);
-    message[name] = new TYPED[table[name]](0);
+    message[name] = new TYPED[dtype](0);
   }
   return message as unknown as Message;
 }

@@ -9,7 +9,7 @@ export type LinkState = "connecting" | "live" | "silent" | "saved";
 
 const HISTORY = 100; // selections kept for going back
 
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+export const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** A selection with every field, from whatever a trait holds. */
 export function normalise(value: Partial<Selection> | null | undefined): Selection {

@@ -6,6 +6,7 @@ import type { ReadonlySignal, Signal } from "@preact/signals-core";
 import { readTheme } from "./draw/theme";
 import type { Theme } from "./draw/theme";
 import type { Ranking } from "./ranking";
+import { same } from "./store";
 import type { Store } from "./store";
 
 export interface View {
@@ -27,9 +28,13 @@ export interface View {
   readonly byDifference: Signal<boolean>;
   /** First channel of a pair being chosen by keyboard. */
   readonly pairFrom: Signal<number | "ask" | null>;
+  /** The node of the page, or of the shadow tree the view is in, that has the keyboard. */
+  focused(): Element | null | undefined;
   /** Runs now and whenever a signal it read changes; an error stays in its panel. */
   effect(run: () => void): void;
   on<T extends EventTarget>(target: T, type: string, handler: (event: any) => void, options?: AddEventListenerOptions): void;
+  /** Follows a pointer over a node; told null when it leaves. A finger reads where it touches, and what it read stays. */
+  hover(target: EventTarget, at: (event: PointerEvent | null) => void): void;
   /** Keys pressed without Alt, Ctrl or Meta; the handler says whether it used the key, which then does nothing else. */
   keys(target: EventTarget, handler: (key: string, event: KeyboardEvent) => boolean | undefined): void;
   /** A single letter or sign that acts wherever in the view the keyboard is, but in no text field. */
@@ -38,6 +43,18 @@ export interface View {
   width(element: Element): ReadonlySignal<number>;
 }
 
+/** By how many rows and columns an arrow key moves. */
+export const arrows = (key: string): readonly [number, number] | undefined =>
+  ({ ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] } as const)[key];
+
+/** Fingers need larger targets than a mouse. */
+export const COARSE = matchMedia("(pointer: coarse)").matches;
+
+/** How things glide to a new place, and whether the reader wants nothing to move. */
+export const GLIDE: KeyframeAnimationOptions = { duration: 120, easing: "ease-out" };
+export const still = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+const REDRAWN_FOR = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)", "print"];
 const LATE = 400; // ms after which a theme's style sheet has come, where a host names the theme before it is there
 
 export function createView(store: Store, root: HTMLElement, ended: AbortSignal): View {
@@ -51,7 +68,7 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
   });
   const retheme = () => {
     const next = readTheme(root);
-    if (JSON.stringify(next) !== JSON.stringify(theme.value)) theme.value = next;
+    if (!same(next, theme.value)) theme.value = next;
   };
   const marks = ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"];
   const restyled = new MutationObserver(() => {
@@ -61,8 +78,16 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
   for (const node of [document.documentElement, document.body]) {
     restyled.observe(node, { attributes: true, attributeFilter: marks });
   }
-  const preferred = matchMedia("(prefers-color-scheme: dark)");
-  preferred.addEventListener("change", retheme, { signal: ended });
+  for (const query of REDRAWN_FOR) {
+    matchMedia(query).addEventListener(
+      "change",
+      () => {
+        for (const [element, width] of widths) width.value = element.clientWidth; // paper has a width of its own, and no time to observe it
+        retheme();
+      },
+      { signal: ended },
+    );
+  }
   requestAnimationFrame(retheme); // the host may attach the root, and with it its colours, only after render
   ended.addEventListener("abort", () => {
     observer.disconnect();
@@ -95,6 +120,11 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
     },
     on(target, type, handler, options = {}) {
       target.addEventListener(type, handler, { ...options, signal: ended });
+    },
+    focused: () => (root.getRootNode() as Document).activeElement,
+    hover(target, at) {
+      for (const type of ["pointerdown", "pointermove"]) view.on(target, type, at);
+      view.on(target, "pointerleave", (event: PointerEvent) => event.pointerType === "touch" || at(null));
     },
     keys(target, handler) {
       view.on(target, "keydown", (event: KeyboardEvent) => {

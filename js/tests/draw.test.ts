@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { entries, poolMatrix, poolRows } from "../src/draw/canvas";
 import { fromOklab, luminance, parse, ramp, toOklab } from "../src/draw/colour";
 import { information, letterHeights, logoPaths } from "../src/draw/logo";
-import { count, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
-import { linear, niceCeil, niceStep, quantile, symmetricLimit, ticks } from "../src/draw/scales";
+import { count, digitsAt, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
+import { apart, linear, niceCeil, niceStep, quantile, symmetricLimit, ticks } from "../src/draw/scales";
 import { abscissa, fold, grow, layout } from "../src/draw/tree";
 
 describe("numbers", () => {
@@ -21,6 +21,9 @@ describe("numbers", () => {
     expect(count(9190)).toBe("9,190");
     expect([duration(0.3), duration(7.2), duration(80), duration(11100)]).toEqual(["0.3 s", "7 s", "1 min 20 s", "3 h 5 min"]);
     expect([plural(1, "restart"), plural(4, "restart")]).toEqual(["1 restart", "4 restarts"]);
+  });
+  test("values too small or too large for digits are powers of ten", () => {
+    expect([fixed(-0.00021, digitsAt(0.0005)), signed(2e-7, digitsAt(2e-7)), fixed(0, digitsAt(1e-9)), fixed(0.25, digitsAt(0.3))]).toEqual(["\u22122.1e\u22124", "+2e\u22127", "0", "0.25"]);
   });
   test("short keeps three digits and small powers readable", () => {
     expect([short(0.00125), short(2.8), short(1e-9), short(12000)]).toEqual(["0.00125", "2.8", "1e\u22129", "12,000"]);
@@ -51,6 +54,14 @@ describe("scales", () => {
     expect(quantile([1, NaN, 3], 0.5)).toBe(2);
     expect(symmetricLimit([...Array(200).fill(-1), 1000])).toBe(1);
     expect(symmetricLimit([NaN, 0])).toBe(1);
+  });
+});
+
+describe("labels", () => {
+  test("too near, they move apart, down first, and up where the end is reached", () => {
+    expect(apart([0, 3, 50], 10, 100)).toEqual([0, 10, 50]);
+    expect(apart([80, 90, 95], 10, 100)).toEqual([80, 90, 100]);
+    expect(apart([98, 98, 98], 10, 100)).toEqual([80, 90, 100]);
   });
 });
 
@@ -111,6 +122,11 @@ describe("the class tree", () => {
     expect([nodes[6].first, nodes[6].size]).toEqual([0, 2]);
     expect(nodes[7].children!.map((c) => c.id)).toEqual([2, 5]);
     expect(nodes[0].depth).toBe(3);
+  });
+  test("a tree that comes again upside down is turned round", () => {
+    const before = grow(message);
+    const after = grow({ ...message, order: [...message.order].reverse() }, before);
+    expect([...after.place]).toEqual([...before.place]);
   });
   test("rows are the leaf order when nothing is folded", () => {
     const grown = grow(message);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockModel } from "../dev/kernel";
 import { pack, World } from "../dev/world";
-import entry, { show } from "../src/index";
+import entry from "../src/index";
 import { click, open, paint, prepare, visible } from "./page";
 
 beforeEach(prepare);
@@ -167,19 +167,6 @@ test("a class that a saved view does not hold is said not to be in it", () => {
   vi.advanceTimersByTime(4000);
   click(all(".dre-class:not([data-branch]):not([data-mark=target])")[0]);
   expect(find(".dre-saved").textContent).toBe("Saved view, no kernel: this class is not in it");
-});
-
-test("the stand-alone page shows every class that was saved, with no kernel at all", () => {
-  const world = new World({ classes: 3, channels: 6, positions: 5 });
-  const block = pack([world.meta(), world.tree(), ...[0, 1, 2].map((target) => world.frame(1, { target }))]);
-  const el = document.createElement("div");
-  document.body.append(el);
-  show(block, el);
-  for (const row of el.querySelectorAll(".dre-class:not([data-branch])")) {
-    click(row);
-    expect(el.querySelector("[data-panel=importance]")!.hasAttribute("data-stale")).toBe(false);
-  }
-  expect(el.querySelector(".dre-saved")!.textContent).toBe("Saved view, no kernel");
 });
 
 test("before anything has run the view is idle and can be told to run", () => {

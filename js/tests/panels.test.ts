@@ -271,6 +271,16 @@ describe("convergence", () => {
     expect(panel("convergence").textContent).toContain("1 restart diverged, left out");
   });
 
+  test("many basins are named on lines that do not touch, and the rest are counted", () => {
+    const { panel, at } = open({ restarts: 30, basins: 14 });
+    at(1);
+    const labels = [...panel("convergence").querySelectorAll(".dre-end text")].filter(visible);
+    expect(texts(labels).slice(0, 2)).toEqual(["basin 1 \u00d73", "basin 2 \u00d73"]);
+    expect(labels.at(-1)!.textContent).toBe("and 6 more");
+    const y = labels.map((node) => Number(node.getAttribute("y")));
+    expect(Math.min(...y.slice(1).map((v, i) => v - y[i]))).toBeGreaterThanOrEqual(14);
+  });
+
   test("arrows walk the restarts and Enter shows one's map", () => {
     const { panel, at, kernel } = open();
     at(1);
@@ -349,7 +359,7 @@ describe("importance", () => {
   test("under the pointer rows do not change places while values move", () => {
     const { all, find, at } = open();
     at(0.3);
-    find(".dre-rows").dispatchEvent(new Event("pointerenter"));
+    find(".dre-rows").dispatchEvent(new Event("pointermove"));
     const order = all(".dre-row").map((r) => r.dataset["channel"]);
     vi.advanceTimersByTime(5000);
     at(0.8);
@@ -437,6 +447,13 @@ describe("pairs", () => {
     expect(panel("pair").querySelectorAll(".dre-truth").length).toBeGreaterThan(0);
   });
 
+  test("the ends of a tiny scale are powers of ten, and never run into each other", () => {
+    const { panel, at } = open({ scale: 2e-4 });
+    at(1);
+    const ends = [...panel("pairs").querySelectorAll("text.dre-axis")].filter((t) => t.textContent && visible(t)).slice(-3);
+    expect(texts(ends).join(" ")).toMatch(/^(\u2212\de\u2212\d 0 \+\de\u2212\d|.*\u00b1\d\.\de\u2212\d)$/);
+  });
+
   test("arrows move from cell to cell, Enter opens", () => {
     const { panel, at, kernel } = open();
     at(1);
@@ -482,7 +499,8 @@ describe("pair detail", () => {
     const { select, at, panel } = open();
     at(1);
     select({ target: 1, pair: [3, 5] });
-    expect(panel("pair").textContent).toContain("sum of parts 1.05, together 0.85");
+    const facts = [...panel("pair").querySelectorAll("dl > div")].map((row) => texts(row.children).join(": "));
+    expect(facts).toEqual(expect.arrayContaining(["sum of parts: 1.05", "together: 0.85", "non-linearity: \u22120.21 [\u22120.23, \u22120.19]"]));
   });
 
   test("a pair nobody has read yet shows its restarts and says so", () => {
@@ -491,7 +509,7 @@ describe("pair detail", () => {
     model.onSend = () => {};
     model.set("selection", { ...kernel.selection, pair: [1, 2] });
     paint();
-    expect(panel("pair").textContent).toContain("The truth table comes when the pair has been read.");
+    expect(panel("pair").textContent).toContain("comes when the pair has been read");
     expect(panel("pair").querySelectorAll("[data-restart]")).toHaveLength(5);
   });
 });

@@ -34,6 +34,14 @@ export function niceCeil(value: number): number {
   return power * ([1, 1.5, 2, 3, 5, 7.5, 10].find((m) => m * power >= value * (1 - 1e-9)) ?? 10);
 }
 
+/** Moves sorted places apart to at least `pitch`, none beyond `end` as long as there is room. */
+export function apart(places: readonly number[], pitch: number, end: number): number[] {
+  const out = [...places];
+  out.forEach((v, i) => (out[i] = i ? max(v, out[i - 1] + pitch) : v));
+  for (let i = out.length - 1, limit = end; i >= 0; i--, limit -= pitch) out[i] = min(out[i], limit);
+  return out;
+}
+
 /** The share `q` of the sorted finite values of an array lies below the result; NaN for none. */
 export function quantile(values: ArrayLike<number>, q: number): number {
   const sorted = Array.from(values).filter(finite).sort((a, b) => a - b);

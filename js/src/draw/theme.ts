@@ -5,6 +5,8 @@ import type { Rgb } from "./colour";
 
 export interface Theme {
   readonly dark: boolean;
+  /** On paper: black on white, and nothing can be scrolled. */
+  readonly print: boolean;
   readonly bg: Rgb;
   readonly ink: Rgb;
   readonly neg: Rgb;
@@ -16,8 +18,10 @@ export interface Theme {
 /** Whether the page around an element is dark: JupyterLab says so, elsewhere the surface behind it does. */
 function darkAround(root: HTMLElement): boolean {
   const lab = root.closest("[data-jp-theme-light]")?.getAttribute("data-jp-theme-light");
-  if (lab !== undefined && lab !== null) return lab === "false";
-  for (let node = root.parentElement; node; node = node.parentElement) {
+  const forced = matchMedia("(forced-colors: active)").matches; // then the system's surface is behind, whatever the theme is called
+  if (lab && !forced) return lab === "false";
+  const above = (node: Element): Element | undefined => node.parentElement ?? (node.getRootNode() as Partial<ShadowRoot>).host;
+  for (let node = above(root); node; node = above(node)) {
     const colour = getComputedStyle(node).backgroundColor;
     if (!colour || colour === "transparent" || /,\s*0\)$/.test(colour)) continue;
     const rgb = parse(colour);
@@ -28,13 +32,15 @@ function darkAround(root: HTMLElement): boolean {
 
 /** Marks the root `data-theme` and reads the custom properties that follow from it. */
 export function readTheme(root: HTMLElement): Theme {
-  const dark = darkAround(root);
+  const print = matchMedia("print").matches;
+  const dark = !print && darkAround(root);
   root.dataset["theme"] = dark ? "dark" : "light";
   const style = getComputedStyle(root);
   const surface = parse(style.backgroundColor) ?? (dark ? [20, 23, 27] : [255, 255, 255]);
   const read = (name: string, fallback: Rgb): Rgb => parse(style.getPropertyValue(name), surface) ?? fallback;
   return {
     dark,
+    print,
     bg: surface,
     ink: parse(style.color, surface) ?? (dark ? [233, 235, 238] : [27, 30, 35]),
     neg: read("--dre-neg", [43, 105, 179]),

@@ -1,6 +1,6 @@
 /** The class tree: from scipy's linkage rows to nodes, which clades are folded, and where everything stands. */
 
-import { hundredth, max, min } from "./numbers";
+import { abs, hundredth, max, min } from "./numbers";
 
 export interface Node {
   /** Below the number of classes: that class. Else the linkage row plus that number, as scipy counts. */
@@ -33,9 +33,18 @@ interface Linkage {
   readonly support: ArrayLike<number>;
 }
 
-/** The tree of `n` classes; children stand in leaf order. */
-export function grow({ linkage, order, support }: Linkage): Grown {
-  const n = order.length;
+/**
+ * The tree of `n` classes; children stand in leaf order. An order read backwards is as good: the one nearer to the
+ * tree `before` is taken, so that a tree that comes again does not turn upside down.
+ */
+export function grow({ linkage, order: given, support }: Linkage, before?: Grown): Grown {
+  const n = given.length;
+  let away = 0;
+  for (let i = 0; i < n; i++) {
+    const was = before?.place[given[i]] ?? i;
+    away += abs(was - i) - abs(was - (n - 1 - i));
+  }
+  const order = before && away > 0 ? Array.from(given).reverse() : given;
   const place = new Int32Array(n);
   for (let i = 0; i < n; i++) place[order[i]] = i;
   const made: Node[] = [];

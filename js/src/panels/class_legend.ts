@@ -1,6 +1,6 @@
 /** The keys under the class tree: what the marks mean, or the value under the pointer. */
 
-import { h, s, show } from "../dom";
+import { h, refill, s, show } from "../dom";
 import { css, ramp, SIMILARITY } from "../draw/colour";
 import { fixed } from "../draw/numbers";
 import type { View } from "../view";
@@ -16,7 +16,7 @@ export function legend(view: View) {
   view.effect(() => {
     const { unlike, bg, like } = view.theme.value;
     const colours = ramp(unlike, bg, like, SIMILARITY);
-    scale.replaceChildren(...Array.from({ length: 28 }, (_, i) => s("rect", { x: i * 2, width: 2.2, height: 8, fill: css(colours.at((i - 13.5) / 13.5, 1)) })));
+    refill(scale, ...Array.from({ length: 28 }, (_, i) => s("rect", { x: i * 2, width: 2.2, height: 8, fill: css(colours.at((i - 13.5) / 13.5, 1)) })));
   });
   return {
     node,
@@ -27,7 +27,7 @@ export function legend(view: View) {
       show(read, hover !== null);
       if (hover) {
         const names = view.store.names.value;
-        read.replaceChildren(h("b", `r ${fixed(similarity(hover[0], hover[1]), 2)}  `), h("bdi", names[hover[0]]), " \u00d7 ", h("bdi", names[hover[1]]));
+        refill(read, h("b", `r ${fixed(similarity(hover[0], hover[1]), 2)}  `), h("bdi", names[hover[0]]), " \u00d7 ", h("bdi", names[hover[1]]));
       }
     },
   };

@@ -1,7 +1,8 @@
 /** One row of the class panel: a leaf with its name and progress, or a folded clade with its count. */
 
 import { round } from "../draw/numbers";
-import { attr, h, s, show, text } from "../dom";
+import { SILENT, attr, h, refill, s, show, text } from "../dom";
+import { COARSE, GLIDE, still } from "../view";
 
 export interface ClassRow {
   readonly node: HTMLElement;
@@ -21,6 +22,8 @@ export interface BranchState {
 
 export interface ClassRowState {
   readonly top: number;
+  /** Where the tree has changed: by how much it was scrolled; the row then glides to its place. */
+  readonly glide: number | null;
   readonly height: number;
   readonly name: string;
   readonly mark: "target" | "other" | "none";
@@ -41,7 +44,7 @@ export interface ClassRowState {
   readonly more: string;
 }
 
-const BRANCH = 13; // px, the target over a branch's mark
+const BRANCH = COARSE ? 24 : 13; // px, the target over a branch's mark
 const RING = 2 * Math.PI * 3; // circumference of the progress arc, radius 3
 
 export function classRow(id: string): ClassRow {
@@ -51,18 +54,21 @@ export function classRow(id: string): ClassRow {
   const svg = s("svg", { width: 10, height: 10 }, ring, arc, dot);
   const name = h("bdi.cut");
   const done = h("i");
-  const line = h("span.line-progress", { "aria-hidden": "true" }, done);
+  const line = h("span.line-progress", SILENT, done);
   const more = h("span.more-classes");
   const said = h("span.hush"); // what the marks show, for those who hear the row
   const node = h("div.class", { role: "treeitem", id }, svg, name, more, said, line);
   let shown = "";
   let drawn = "";
+  let at: number | null = null; // where it stands as a row
   return {
     node,
     branch({ x, y, level, active, selected, words }) {
       node.style.transform = `translate(${x - BRANCH / 2}px, ${y - BRANCH / 2}px)`;
       node.style.height = `${BRANCH}px`;
       drawn = "";
+      at = null;
+      node.style.width = `${BRANCH}px`;
       for (const part of [svg, name, more, said, line]) show(part, false);
       attr(node, {
         "data-branch": true, "data-active": active, "data-mark": "none", "aria-selected": selected, "aria-level": level,
@@ -75,12 +81,18 @@ export function classRow(id: string): ClassRow {
       drawn = key;
       show(name, true);
       attr(node, { "data-branch": false, title: null });
-      node.style.transform = `translateY(${state.top}px)`;
+      node.style.width = "";
+      const place = (y: number) => `translateY(${y}px)`;
+      node.style.transform = place(state.top);
+      if (state.glide !== null && at !== null && at + state.glide !== state.top && !still()) {
+        node.animate?.([{ transform: place(at + state.glide) }, { transform: place(state.top) }], GLIDE);
+      }
+      at = state.top;
       node.style.height = `${state.height}px`;
       const words = `${state.name}\n${state.match?.join() ?? ""}`;
       if (words !== shown) {
         shown = words;
-        name.replaceChildren(...marked(state.name, state.match));
+        refill(name, ...marked(state.name, state.match));
         name.title = state.name;
       }
       attr(node, {

@@ -1,7 +1,7 @@
 /** The picture beside the class names: branches with their support at the left, the similarity heat map at the right. */
 
 import { max, min, round } from "../draw/numbers";
-import { attr, h, s, show } from "../dom";
+import { SILENT, attr, h, s, show } from "../dom";
 import { paint, poolMatrix, size } from "../draw/canvas";
 import { ramp, SIMILARITY } from "../draw/colour";
 import type { Theme } from "../draw/theme";
@@ -102,7 +102,7 @@ export function branches() {
 }
 
 export function heatMap() {
-  const canvas = h("canvas", { "aria-hidden": "true" });
+  const canvas = h("canvas", SILENT);
   const frames = s("svg.heat-frames");
   const boxes = {
     otherRow: s("rect.heat-other"),
@@ -124,7 +124,7 @@ export function heatMap() {
       if (now.some((v, i) => v !== painted[i])) {
         painted = now;
         const { lut } = ramp(theme.unlike, theme.bg, theme.like, SIMILARITY);
-        const bytes = columns ? stripes(tree, grown, layout, columns, canvas) : poolMatrix(tree.similarity, tree.order, layout.edges, canvas.width, canvas.height);
+        const bytes = columns ? stripes(tree, grown, layout, columns, canvas) : poolMatrix(tree.similarity, grown.order, layout.edges, canvas.width, canvas.height);
         paint(canvas, bytes, canvas.width, canvas.height, lut);
       }
       attr(frames, { width, height });

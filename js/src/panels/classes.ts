@@ -1,11 +1,12 @@
 /** Classes: the tree of their similarity with the heat map beside it; before there is one, the list with its progress. */
 
 import { computed, signal } from "@preact/signals-core";
-import { attr, h, keyed, s, show, text } from "../dom";
+import { SILENT, attr, h, keyed, s, show, text } from "../dom";
 import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
 import { fold, grow, layout as lay } from "../draw/tree";
 import type { Grown, Layout, Node } from "../draw/tree";
 import { fromByte } from "../protocol";
+import { COARSE } from "../view";
 import type { View } from "../view";
 import { classKeys } from "./class_keys";
 import { legend } from "./class_legend";
@@ -14,8 +15,8 @@ import type { ClassRow } from "./class_row";
 import { branches, heatMap, standIn } from "./class_tree";
 import { panel } from "./panel";
 
-const PITCH = 15.6; // px a class, ...
-const ROOMY = 22; // px: ... and at most this, where there are few
+const PITCH = COARSE ? 24 : 15.6; // px a class, ...
+const ROOMY = 24; // px: ... and at most this, where there are few
 const ROWS = 56; // classes the panel has room for beside the others; of more, clades are folded
 const FOLDED_ROWS = 38; // rows then: a folded clade is higher than a class
 const TREE = 64; // px
@@ -40,11 +41,11 @@ export function classes(view: View): HTMLElement {
 
   const search = h("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false" });
   const glass = s("svg", { viewBox: "0 0 14 14", width: 13, height: 13 }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
-  const asTree = h("button", { type: "button" }, "Tree");
-  const asList = h("button", { type: "button" }, "List");
+  const asTree = h("button", "Tree");
+  const asList = h("button", "List");
   const find = h(
     "div.find",
-    h("label.search", glass, search, h("kbd", { "aria-hidden": "true" }, "/")),
+    h("label.search", glass, search, h("kbd", SILENT, "/")),
     h("span.toggle", { role: "group", "aria-label": "Order of the classes" }, asTree, asList),
   );
   const tree = branches();
@@ -67,9 +68,11 @@ export function classes(view: View): HTMLElement {
   const height = view.width(scroller); // re-drawn when the scroller's size changes
   const scrolled = signal(0);
 
+  let before: Grown | undefined;
   const grown = computed(() => {
     const message = store.tree.value;
-    return message && message.order.length > 1 && message.order.length === store.names.value.length ? grow(message) : null;
+    const n = message?.order.length ?? 0;
+    return message && n > 1 && n === store.names.value.length ? (before = grow(message, before?.order.length === n ? before : undefined)) : null;
   });
   const mode = computed(() => (grown.value && wanted.value !== "list" && !query.value ? "tree" : "list"));
   const pitch = computed(() => max(PITCH, min(ROOMY, (ROWS * PITCH) / store.names.value.length)));
@@ -94,7 +97,7 @@ export function classes(view: View): HTMLElement {
   }));
 
   const setRows = keyed<number, ClassRow>(rows, (id) => classRow(`${base}-${id}`));
-  let kept: { layout: Layout | null; target: number; top: number } | null = null;
+  let kept: { layout: Layout; target: number; top: number } | null = null;
 
   function draw(): void {
     const names = store.names.value;
@@ -114,6 +117,7 @@ export function classes(view: View): HTMLElement {
     const members = new Set(clade ?? []);
     const progress = frame?.class_progress;
 
+    let glide: number | null = null;
     inner.style.height = `${total}px`;
     rows.style.paddingLeft = `${treeWidth}px`;
     rows.style.setProperty("--tree", `${treeWidth}px`);
@@ -123,7 +127,7 @@ export function classes(view: View): HTMLElement {
       tree.draw(grown.value, layout, treeWidth, choice.value); // does nothing when all four are as before
       heat.node.style.width = `${heatWidth}px`;
       heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns);
-      keepPlace(layout, target);
+      glide = keepPlace(layout, target);
     }
 
     const [from, to] = [scroller.scrollTop - NEAR, scroller.scrollTop + (scroller.clientHeight || total) + NEAR];
@@ -167,7 +171,7 @@ export function classes(view: View): HTMLElement {
       const name = names[first] ?? "";
       const inside = folded !== null && other !== null && holds(node!, shown.value.grown!, other);
       row.update({
-        top: top(i!), height: tall(i!), name, active: active.value === id,
+        top: top(i!), glide, height: tall(i!), name, active: active.value === id,
         mark: id === target ? "target" : id === other || inside ? "other" : "none",
         progress: folded === null ? (progress?.[id] ?? 0) : 1,
         line: layout === null && !grown.value,
@@ -195,17 +199,26 @@ export function classes(view: View): HTMLElement {
     outOfSight(target, other, top, tall, ids);
   }
 
-  /** The selected class keeps its place on screen when the tree re-orders. */
-  function keepPlace(layout: Layout, target: number): void {
+  /** The selected class keeps its place on screen when the tree re-orders; says by how much the rows were scrolled for it, null where they stayed. */
+  function keepPlace(layout: Layout, target: number): number | null {
     const node = standIn(grown.value!, layout, target);
     const top = node ? layout.middle.get(node.id)! : 0;
-    if (kept && kept.layout !== layout && kept.target === target && kept.layout) scroller.scrollTop += top - kept.top;
-    else if (!kept?.layout) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
+    const from = scroller.scrollTop;
+    const moved = kept !== null && kept.layout !== layout;
+    if (moved && kept!.target === target) scroller.scrollTop += top - kept!.top;
+    else if (!kept) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
     kept = { layout, target, top };
+    return moved ? scroller.scrollTop - from : null;
   }
 
+  const setAway = keyed(away, (c: number) => {
+    const name = h("bdi.cut");
+    const where = h("span.about");
+    return { node: h("button", { "data-class": c }, name, where), name, where };
+  });
+
   function outOfSight(target: number, other: number | null, top: (i: number) => number, tall: (i: number) => number, ids: readonly number[]): void {
-    const lines: HTMLElement[] = [];
+    const far = new Map<number, string>();
     if (scroller.scrollHeight > scroller.clientHeight + 4) {
       for (const c of [target, other]) {
         const i = c === null ? -1 : ids.indexOf(c);
@@ -213,16 +226,15 @@ export function classes(view: View): HTMLElement {
         const above = top(i) + tall(i) < scroller.scrollTop;
         if (!above && top(i) < scroller.scrollTop + scroller.clientHeight) continue;
         const edge = above ? scroller.scrollTop : scroller.scrollTop + scroller.clientHeight;
-        const far = max(1, round(abs(top(i) - edge) / pitch.value));
-        lines.push(h("button", { type: "button", "data-mark": c === target ? "target" : "other", "data-class": c }, h("bdi.cut", store.names.value[c!]), h("span.about", ` ${plural(far, "row")} ${above ? "above" : "below"}`)));
+        far.set(c!, `${plural(max(1, round(abs(top(i) - edge) / pitch.value)), "row")} ${above ? "above" : "below"}`);
       }
     }
-    show(away, lines.length > 0);
-    const key = lines.map((l) => l.textContent).join("|");
-    if (away.dataset["key"] !== key) {
-      away.dataset["key"] = key;
-      away.replaceChildren(...lines);
-    }
+    show(away, far.size > 0);
+    setAway([...far.keys()], ({ node, name, where }, c) => {
+      attr(node, { "data-mark": c === target ? "target" : "other" });
+      text(name, store.names.value[c]);
+      text(where, far.get(c)!);
+    });
   }
 
   const similarity = (a: number, b: number): number => {
@@ -312,8 +324,7 @@ export function classes(view: View): HTMLElement {
     const [a, b] = [find(event.clientY - box.top), find(((event.clientX - box.left) * layout.height) / box.width)];
     return a === null || b === null ? null : [a, b];
   };
-  view.on(heat.node, "pointermove", (event: PointerEvent) => (hover.value = cell(event)));
-  view.on(heat.node, "pointerleave", () => (hover.value = null));
+  view.hover(heat.node, (event) => (hover.value = event && cell(event)));
   view.on(heat.node, "click", (event: PointerEvent) => {
     const at = cell(event);
     if (at) store.select(event.shiftKey || at[0] === at[1] ? { other: at[1] === store.target.value ? null : at[1] } : { target: at[0], other: at[1] });

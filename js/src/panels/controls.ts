@@ -1,8 +1,9 @@
 /** The control bar: what runs, on what, how far, and the few things one may change while it does. */
 
-import { attr, h, s, show, text } from "../dom";
+import { SILENT, attr, h, refill, s, show, text } from "../dom";
 import { count, duration, finite, max, min, plural, round, short } from "../draw/numbers";
 import type { Frame, Layer, Meta } from "../protocol";
+import { arrows } from "../view";
 import type { View } from "../view";
 import { keepMenu } from "./keep";
 
@@ -26,7 +27,7 @@ const QUIET = 80; // ms between two `set` commands while the slider is dragged
 function button(name: string, icon: keyof typeof ICONS): HTMLButtonElement {
   return h(
     "button",
-    { type: "button", class: "dre-button" },
+    { class: "dre-button" },
     s("svg", { viewBox: "0 0 14 14", width: 12, height: 12 }, s("path", { d: ICONS[icon] })),
     h("span", name),
   );
@@ -125,7 +126,7 @@ function progress(frame: Frame, { bar, done, rate, left }: ProgressParts): void 
   show(bar.node, trials > 0);
   show(done, trials > 0);
   bar.set(ended / trials || 0, running / trials || 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
-  done.replaceChildren(h("b", count(converged)), ` / ${count(trials)} converged`);
+  refill(done, h("b", count(converged)), ` / ${count(trials)} converged`);
   const live = frame.state === "running";
   const moving = frame.state === "done" ? `${count(frame.step)} steps` : (WORDS[frame.state] ?? "");
   text(rate, live ? `${count(frame.rate)} steps/s` : moving);
@@ -167,7 +168,7 @@ function layerMenu(view: View): HTMLElement {
     text(shape, shapeWords(meta.positions ? [meta.channels, meta.positions] : [meta.channels]));
     if (listed !== meta.layers) {
       listed = meta.layers;
-      select.replaceChildren(
+      refill(select, 
         ...meta.layers.map((l) =>
           h("option", { value: l.name, disabled: l.cut === "no" }, `${l.name}  ${l.type}  ${shapeWords(l.shape)}${l.suggested ? "  suggested" : ""}${l.cut === "shared" ? "  other branches held" : ""}`),
         ),
@@ -183,8 +184,8 @@ function layerMenu(view: View): HTMLElement {
 function restarts(view: View): HTMLElement {
   const { store } = view;
   const value = h("output");
-  const less = h("button", { type: "button", "aria-label": "Fewer restarts" }, "\u2212");
-  const more = h("button", { type: "button", "aria-label": "More restarts" }, "+");
+  const less = h("button", { "aria-label": "Fewer restarts" }, "\u2212");
+  const more = h("button", { "aria-label": "More restarts" }, "+");
   const node = h("span.setting", h("span.about", "restarts"), h("span.stepper", { role: "group", "aria-label": "Restarts" }, less, value, more));
   let wanted: number | null = null; // what was asked for and not confirmed yet
   const change = (by: number) => {
@@ -209,7 +210,7 @@ function l2(view: View): HTMLElement {
   const { store } = view;
   const slider = h("input", { type: "range", step: "any", "aria-label": "l2, the penalty on the size of the feature map" });
   const value = h("output.l2");
-  const symbol = h("span.about", { "aria-hidden": "true" }, "\u03bb", h("sub", "2"));
+  const symbol = h("span.about", SILENT, "\u03bb", h("sub", "2"));
   const node = h("span.setting", symbol, slider, value);
   node.title = "l2: a larger penalty keeps only what the class needs most";
   let held = false;
@@ -230,9 +231,9 @@ function l2(view: View): HTMLElement {
     held = false;
   });
   view.keys(slider, (key) => {
-    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[key];
+    const by = arrows(key);
     if (!by) return;
-    slider.value = String(Number(slider.value) + by * DECADE_STEP);
+    slider.value = String(Number(slider.value) + (by[1] - by[0]) * DECADE_STEP);
     slider.dispatchEvent(new Event("input"));
     held = false;
     return true;

@@ -1,10 +1,11 @@
 /** Convergence: for every restart of the class, how far below the best objective it still is. */
 
-import { attr, h, keyed, labels, s, show, text } from "../dom";
+import { SILENT, attr, h, keyed, labels, s, show, text } from "../dom";
 import { abs, count, finite, fixed, floor, max, min, plural, short } from "../draw/numbers";
-import { linear, niceCeil, ticks } from "../draw/scales";
+import { apart, linear, niceCeil, ticks } from "../draw/scales";
 import { DIVERGED, RUNNING, WAITING } from "../protocol";
 import type { Frame } from "../protocol";
+import { arrows } from "../view";
 import type { View } from "../view";
 import { basinClass, basinMark, panel } from "./panel";
 
@@ -15,7 +16,8 @@ const TOP = 8;
 const BOTTOM = 22;
 const DECADES = 5; // the gap's axis: finer than a hundred-thousandth of the start nobody compares
 const FIRST_STEPS = 50; // the axis before anything is known of how long it takes
-const LABEL_PITCH = 30;
+const LABELS = [30, 14] as const; // px a basin: its name over its count, or both on one line where there are many
+const MANY = 9; // basins named at most
 
 export interface Line {
   readonly restart: number;
@@ -80,7 +82,7 @@ export function convergence(view: View): HTMLElement {
   const svg = s(
     "svg.plot",
     { height: HEIGHT, role: "listbox", tabindex: 0, "aria-label": "Restarts, by convergence" },
-    s("g", { "aria-hidden": "true" }, ahead, grid, axes, ends, moving),
+    s("g", SILENT, ahead, grid, axes, ends, moving),
     lineGroup,
   );
   const read = h("p.read");
@@ -93,11 +95,12 @@ export function convergence(view: View): HTMLElement {
     return { node: s("g", { role: "option", id: `${parts.key}-${restart}`, class: "dre-line" }, path), path };
   });
   const setAxes = labels(axes);
-  const setEnds = keyed<number, { node: SVGGElement; mark: SVGPathElement; name: SVGTextElement; size: SVGTextElement }>(ends, (basin) => {
+  const setEnds = keyed(ends, (basin: number) => {
     const mark = s("path", { d: basinMark(basin, 3.4) });
-    const name = s("text.strong", { x: 9 });
-    const size = s("text.axis", { x: 9 });
-    return { node: s("g", { class: `dre-end ${basinClass(basin)}` }, mark, name, size), mark, name, size };
+    const name = s("tspan.strong");
+    const size = s("tspan.axis");
+    const label = s("text", name, size);
+    return { node: s("g", { class: `dre-end ${basinClass(basin)}` }, mark, label), mark, label, name, size };
   });
 
   /** What is on screen, for the pointer: pixel positions of every line. */
@@ -166,17 +169,22 @@ export function convergence(view: View): HTMLElement {
 
     const basins = running && !lines.some((l) => l.basin && !l.moving) ? [] : [...new Set(lines.map((l) => l.basin).filter((b) => b > 0))].sort((a, b) => a - b);
     const edge = x(min(longest, end));
-    let low = -Infinity;
-    setEnds(basins, (item, basin) => {
-      const members = lines.filter((l) => l.basin === basin);
-      const top = min(...members.map((l) => at(l.gaps[l.gaps.length - 1])));
-      const label = max(top, low + LABEL_PITCH);
-      low = label;
-      attr(item.mark, { transform: `translate(${edge} ${top})` });
-      text(item.name, `basin ${basin}`);
-      text(item.size, plural(members.length, "restart"));
-      attr(item.name, { x: w - RIGHT + 9, y: label + 4 });
-      attr(item.size, { x: w - RIGHT + 9, y: label + 18 });
+    const members = basins.map((basin) => lines.filter((l) => l.basin === basin));
+    const tops = members.map((own) => min(...own.map((l) => at(l.gaps[l.gaps.length - 1]))));
+    const few = basins.length <= (HEIGHT - TOP - BOTTOM) / LABELS[0];
+    const named = basins.length > MANY ? MANY - 1 : basins.length; // the last line then counts the others
+    const middles = apart(tops.slice(0, MANY), few ? LABELS[0] : LABELS[1], HEIGHT - BOTTOM - (few ? LABELS[1] : 0));
+    const left = w - RIGHT + 9;
+    setEnds(basins, ({ mark, label, name, size }, basin, i) => {
+      const y = middles[i];
+      const last = named < basins.length && i === named;
+      attr(mark, { transform: `translate(${edge} ${tops[i]})` });
+      show(label, y !== undefined);
+      if (y === undefined) return;
+      text(name, last ? "" : `basin ${basin}`);
+      text(size, last ? `and ${basins.length - named} more` : few ? plural(members[i].length, "restart") : ` \u00d7${members[i].length}`);
+      attr(label, { x: left, y: y + 4 });
+      attr(size, few && !last ? { x: left, dy: 14 } : { x: null, dy: null });
     });
     show(moving, basins.length === 0);
     attr(moving, { x: w - RIGHT + 9, y: HEIGHT / 2 });
@@ -203,17 +211,16 @@ export function convergence(view: View): HTMLElement {
     }
     return found;
   };
-  view.on(svg, "pointermove", (event: PointerEvent) => (view.hoverRestart.value = nearest(event)));
-  view.on(svg, "pointerleave", () => (view.hoverRestart.value = null));
+  view.hover(svg, (event) => (view.hoverRestart.value = event && nearest(event)));
   view.on(svg, "click", (event: PointerEvent) => {
     const restart = nearest(event);
     if (restart !== null) store.select({ restart: store.selection.value.restart === restart ? null : restart });
   });
   view.keys(svg, (key) => {
-    const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[key];
+    const by = arrows(key);
     if (by && drawn.length) {
       const i = drawn.findIndex((l) => l.restart === view.hoverRestart.value);
-      const next = drawn[i < 0 ? 0 : (i + by + drawn.length) % drawn.length].restart;
+      const next = drawn[i < 0 ? 0 : (i + by[0] + by[1] + drawn.length) % drawn.length].restart;
       view.hoverRestart.value = next;
       attr(svg, { "aria-activedescendant": `${parts.key}-${next}` });
     } else if (key === "Enter" && view.hoverRestart.value !== null) store.select({ restart: view.hoverRestart.value });

@@ -1,13 +1,14 @@
 /** Feature map: channels by positions of one trial, rows as in importance, the selected channel above as a profile. */
 
-import { attr, h, labels, s, show, text } from "../dom";
+import { END, attr, h, labels, s, show, text } from "../dom";
 import { paint, poolRows, size } from "../draw/canvas";
 import { FEATURE_MAP, ramp } from "../draw/colour";
-import { abs, count, fixed, floor, max, min, hundredth } from "../draw/numbers";
+import { abs, count, digitsAt, fixed, floor, max, min, hundredth } from "../draw/numbers";
 import { ticks } from "../draw/scales";
 import { fromByte } from "../protocol";
 import type { Label } from "../dom";
 import type { Frame, Meta } from "../protocol";
+import { arrows } from "../view";
 import type { View } from "../view";
 import { featureVector } from "./featurevector";
 import { panel } from "./panel";
@@ -20,11 +21,11 @@ const AXIS = 18;
 export function featureMap(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("featuremap", "Feature map");
-  const all = h("button.link", { type: "button", title: "All channels, or the important ones (F)" });
+  const all = h("button.link", { title: "All channels, or the important ones (F)" });
   parts.head.lastElementChild!.replaceChildren(all);
   const area = s("path.profile");
   const zero = s("path.zero");
-  const zeroLabel = s("text.axis", { x: LEFT - 8, dy: "0.32em", "text-anchor": "end" }, "0");
+  const zeroLabel = s("text.axis", END, { x: LEFT - 8, dy: "0.32em" }, "0");
   const profile = s("svg.plot", { height: PROFILE }, zero, area, zeroLabel);
   const canvas = h("canvas");
   const frameBox = s("rect.heat-target");
@@ -119,20 +120,17 @@ export function featureMap(view: View): HTMLElement {
     const rows = view.ranking.value.shown;
     return rows[floor(((event.clientY - box.top) / box.height) * rows.length)] ?? null;
   };
-  view.on(map, "pointermove", (event: PointerEvent) => {
+  view.hover(map, (event) => {
+    view.hoverChannel.value = event && channelAt(event);
+    if (!event) return text(read, "");
     const { map: bytes, map_scale } = store.frame.value ?? {};
     const meta = store.meta.value;
     const box = canvas.getBoundingClientRect();
     const k = channelAt(event);
     const w = meta ? floor(((event.clientX - box.left) / box.width) * meta.positions) : -1;
-    view.hoverChannel.value = k;
     if (!meta || !bytes || k === null || w < 0 || w >= meta.positions) return text(read, "");
     const g = meta.segments.find((q) => w >= q.start && w < q.stop);
-    text(read, `ch ${k}, ${g?.name ? `${g.name} ` : "position "}${count(w - (g?.start ?? 0) + 1)}: ${fixed(fromByte(bytes[k * meta.positions + w]) * (map_scale ?? NaN), 3)}`);
-  });
-  view.on(map, "pointerleave", () => {
-    text(read, "");
-    view.hoverChannel.value = null;
+    text(read, `ch ${k}, ${g?.name ? `${g.name} ` : "position "}${count(w - (g?.start ?? 0) + 1)}: ${fixed(fromByte(bytes[k * meta.positions + w]) * (map_scale ?? NaN), digitsAt((map_scale ?? 1) / 10))}`);
   });
   view.on(map, "click", (event: PointerEvent) => {
     const channel = channelAt(event);
@@ -140,7 +138,7 @@ export function featureMap(view: View): HTMLElement {
   });
   view.keys(parts.body, (key) => {
     const rows = view.ranking.value.shown;
-    const by = { ArrowDown: 1, ArrowUp: -1 }[key];
+    const by = arrows(key)?.[0];
     if (!by || !rows.length) return;
     const at = rows.indexOf(store.selection.value.channel ?? -1);
     store.select({ channel: rows[at < 0 ? 0 : min(rows.length - 1, max(0, at + by))], pair: null }, { step: true });

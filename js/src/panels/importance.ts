@@ -1,6 +1,6 @@
 /** Importance: a row a channel, its OFIV as a bar with the spread over restarts; the unimportant middle is folded. */
 
-import { attr, h, keyed, labels, s, show, text } from "../dom";
+import { SILENT, attr, h, keyed, labels, s, show, text } from "../dom";
 import { abs, digitsAt, digitsFor, finite, fixed, floor, max, min, plural } from "../draw/numbers";
 import { linear, ticks } from "../draw/scales";
 import type { Scale } from "../draw/scales";
@@ -62,7 +62,7 @@ export function importance(view: View): HTMLElement {
     spread: h("span", h("abbr", { title: "inconsistency: standard deviation over restarts" }, "incons.")),
     sharing: h("span.col-sharing", "top 5 in"),
   };
-  const columns = h("div.columns", { "aria-hidden": "true" }, ...Object.values(heads));
+  const columns = h("div.columns", SILENT, ...Object.values(heads));
   const grid = s("path.grid");
   const zero = s("path.zero");
   const gridSvg = s("svg.gridlines", grid, zero);
@@ -71,7 +71,7 @@ export function importance(view: View): HTMLElement {
   const foldSvg = s("svg.fold-ticks", foldTicks);
   const foldName = h("span");
   const foldWithin = h("span.about");
-  const fold = h("button.fold", { type: "button" }, foldName, foldSvg, foldWithin);
+  const fold = h("button.fold", foldName, foldSvg, foldWithin);
   const scroller = h("div.scroller", h("div.stack", gridSvg, rows, fold));
   const axis = s("svg.plot.bar-axis", { height: 20 });
   const empty = h("p.empty", "Bars come with the first step.");
@@ -116,7 +116,7 @@ export function importance(view: View): HTMLElement {
       : [0, shown.length];
     const state: RowState = {
       frame, meta, x, width: w, means, settled: finished > 0,
-      digits: digitsAt(max(-domain[0], domain[1])),
+      fine: digitsAt(max(-domain[0], domain[1]) / 10),
       selection: store.selection.value,
       hover: view.hoverChannel.value,
       clade: store.selection.value.clade?.length ?? null,
@@ -134,7 +134,7 @@ export function importance(view: View): HTMLElement {
     attr(foldSvg, { width: w, style: `left:${left}px` });
     attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 6v8`).join("") });
     const widest = max(0, ...folded.map((k) => abs(frame.ofiv[k])).filter(finite));
-    text(foldWithin, `all within \u00b1${fixed(widest, state.digits + 1)}`);
+    text(foldWithin, `all within \u00b1${fixed(widest, state.fine)}`);
 
     const other = frame.other !== null && frame.other_ofiv ? (store.names.value[frame.other] ?? null) : null;
     parts.about(
@@ -154,16 +154,14 @@ export function importance(view: View): HTMLElement {
   view.on(scroller, "scroll", draw);
 
   view.on(fold, "click", () => (view.unfolded.value = !view.unfolded.value));
-  view.on(rows, "pointerenter", () => (view.holdRows.value = true));
-  view.on(rows, "pointerleave", () => {
-    view.holdRows.value = false;
-    view.hoverChannel.value = null;
-  });
   const channelAt = (event: Event): number | null => {
     const row = (event.target as Element).closest("[data-channel]");
     return row ? Number(row.getAttribute("data-channel")) : null;
   };
-  view.on(rows, "pointermove", (event: PointerEvent) => (view.hoverChannel.value = channelAt(event)));
+  view.hover(rows, (event) => {
+    view.holdRows.value = event !== null && event.pointerType !== "touch";
+    view.hoverChannel.value = event && channelAt(event);
+  });
   view.on(rows, "click", (event: MouseEvent) => {
     const k = channelAt(event);
     if (k === null) return;

@@ -1,13 +1,14 @@
 /** One row of the importance panel: number, logo, motif, bar with its spread, inconsistency, sharing. */
 
-import { attr, h, s, show, text } from "../dom";
+import { attr, h, refill, s, show, text } from "../dom";
 import { BASES, information, logoPaths } from "../draw/logo";
 import { finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
+import { COARSE } from "../view";
 import { basinClass, basinMark } from "./panel";
 
-export const ROW = 20; // px
+export const ROW = COARSE ? 28 : 20; // px
 const BAR = 10; // px, height of a bar
 const CAP = 3; // px, half length of a whisker's end
 const LOGO = { width: 86, height: 17 };
@@ -22,7 +23,8 @@ export interface RowState {
   readonly means: readonly Float64Array[];
   /** Whether a restart has finished: before that, bars are faint. */
   readonly settled: boolean;
-  readonly digits: number;
+  /** Digits after the point of what is written out. */
+  readonly fine: number;
   readonly selection: Selection;
   readonly hover: number | null;
   /** Size of the selected clade. */
@@ -83,11 +85,11 @@ export function importanceRow(k: number, id: string): Row {
 
   return {
     node,
-    update({ frame, meta, x, width, means, settled, digits, selection, hover, clade }, top, rows, index) {
+    update({ frame, meta, x, width, means, settled, fine, selection, hover, clade }, top, rows, index) {
       if (drawnFor !== meta) {
         const match = meta.motifs?.[k];
         drawnFor = meta;
-        logoCell.replaceChildren(logo(meta, k));
+        refill(logoCell, logo(meta, k));
         text(motif, meta.motifs ? (match?.name ?? "no match") : "");
         attr(motif, { "data-none": !match, title: match?.name ?? null });
       }
@@ -103,7 +105,7 @@ export function importanceRow(k: number, id: string): Row {
         "aria-setsize": rows,
         "aria-posinset": index + 1,
       });
-      text(said, `importance ${[value, low, high].map((v) => fixed(v, digits + 1)).join(", ")}${disagree ? ", restarts disagree" : ""}`);
+      text(said, `importance ${[value, low, high].map((v) => fixed(v, fine)).join(", ")}${disagree ? ", restarts disagree" : ""}`);
       attr(svg, { width });
       const there = finite(value);
       show(bar, there);
@@ -132,7 +134,7 @@ export function importanceRow(k: number, id: string): Row {
       });
       attr(spreadCell, { "data-high": disagree });
       show(spreadCell, finite(frame.deviation[k]));
-      text(spread, fixed(frame.deviation[k], 3));
+      text(spread, fixed(frame.deviation[k], fine));
       const shared = clade !== null && frame.clade_sharing ? frame.clade_sharing[k] : frame.sharing[k];
       text(sharing, String(shared));
     },

@@ -1,6 +1,6 @@
 /** To keep: any panel as SVG or PNG, any table as CSV. */
 
-import { h } from "../dom";
+import { h, refill } from "../dom";
 import { toPng, toSvg } from "../draw/export";
 import { csv, TABLES } from "../tables";
 import type { View } from "../view";
@@ -12,7 +12,7 @@ export function keepMenu(view: View): HTMLElement {
   const arrow = h("summary", { "aria-label": "Save pictures and tables", title: "Save pictures and tables" }, "\u2913");
   const node = h("details.keep", arrow, list);
   const item = (words: string, name: string, run: () => void) => {
-    const button = h("button.link", { type: "button", "aria-label": `${name} as ${words}` }, words);
+    const button = h("button.link", { "aria-label": `${name} as ${words}` }, words);
     view.on(button, "click", run);
     return button;
   };
@@ -26,7 +26,7 @@ export function keepMenu(view: View): HTMLElement {
       const table = make(view.store);
       return table ? [h("p", h("span", name), item("CSV", name, () => save(`${name}.csv`, new Blob([csv(table)]))))] : [];
     });
-    list.replaceChildren(...rows, ...tables);
+    refill(list, ...rows, ...tables);
   };
   const close = () => (node.open = false);
   view.on(node, "toggle", () => node.open && fill());

@@ -1,6 +1,6 @@
 /** Pair detail: the logic of two channels in words, their truth tables in logits, and the restarts in their plane. */
 
-import { attr, h, show, text } from "../dom";
+import { attr, h, refill, show, text } from "../dom";
 import { abs, digitsAt, finite, fixed, max, signed } from "../draw/numbers";
 import type { Meta, Pair } from "../protocol";
 import type { View } from "../view";
@@ -17,7 +17,7 @@ export function pair(view: View): HTMLElement {
     const [k, mark, motif, match] = [h("b"), h("span"), h("bdi.cut"), h("span.about.cut")];
     return { node: h("div.pair-channel", k, mark, h("span", motif, match)), k, mark, motif, match };
   });
-  const facts = h("div.facts");
+  const facts = h("dl.facts");
   const tables = h("div.tables");
   const scatter = plane(view);
   const about = h("div.pair-about", ...channels.map((c) => c.node), facts);
@@ -38,7 +38,7 @@ export function pair(view: View): HTMLElement {
       text(name, "No pair selected");
       parts.about("");
       parts.state("");
-      empty.replaceChildren(...(typeof waiting === "number" ? [`Channel ${waiting} and \u2026 : choose the second channel.`] : ["Choose a cell, or two channels with ", h("kbd", "P")]));
+      refill(empty, ...(typeof waiting === "number" ? [`Channel ${waiting} and \u2026 : choose the second channel.`] : ["Choose a cell, or two channels with ", h("kbd", "P")]));
       return;
     }
     const read = store.pair.value;
@@ -53,9 +53,9 @@ export function pair(view: View): HTMLElement {
     if (now.every((v, n) => v === drawnFor[n])) return;
     drawnFor = now;
     [i, j].forEach((k, n) => described(channels[n], meta, k));
-    facts.replaceChildren(...(known ? factsOf(known) : [h("p.about", store.link.value === "saved" ? "No reading of this pair was saved." : "The truth table comes when the pair has been read.")]));
+    refill(facts, ...(known ? factsOf(known) : [fact("truth table", store.link.value === "saved" ? "none was saved for this pair" : "comes when the pair has been read")]));
     attr(content, { "data-several": known !== null && known.tables.length > 1 });
-    tables.replaceChildren(...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
+    refill(tables, ...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
   });
 
   view.shortcut("p", () => {
@@ -75,7 +75,7 @@ export function pair(view: View): HTMLElement {
 function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement; match: HTMLElement }, meta: Meta, k: number): void {
   const match = meta.motifs?.[k];
   text(part.k, String(k));
-  part.mark.replaceChildren(...(meta.logos ? [logo(meta, k, { width: 72, height: 17 })] : []));
+  refill(part.mark, ...(meta.logos ? [logo(meta, k, { width: 72, height: 17 })] : []));
   text(part.motif, meta.motifs ? (match?.name ?? "no match") : "");
   text(part.match, match ? `match p ${match.p.toExponential(0).replace("e-", "e\u2212")}` : "");
 }
@@ -83,23 +83,24 @@ function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement
 /** What the numbers say, one line a table where there are several. */
 function factsOf(read: Pair): HTMLElement[] {
   const lines: HTMLElement[] = [];
-  if (read.words && read.logic && read.words !== read.logic) lines.push(h("p.about", read.logic));
-  const grouped = read.groups.some((g) => g.length > 1);
-  if (grouped) lines.push(h("p.about", `groups ${read.groups.map((g) => g.join(" + ")).join(" and ")}`));
+  if (read.words && read.logic && read.words !== read.logic) lines.push(fact("reading", read.logic));
+  if (read.groups.some((g) => g.length > 1)) lines.push(fact("groups", read.groups.map((g) => g.join(" + ")).join(" and ")));
   if (read.tables.length === 1) {
     const c = read.corners;
     const digits = digitsAt(max(...Array.from(c, abs)));
-    lines.push(h("p", "sum of parts ", h("b", fixed(c[1] + c[2] - c[0], digits)), ", together ", h("b", fixed(c[3], digits))));
-    lines.push(nonlinearity(read, 0));
+    lines.push(fact("sum of parts", h("b", fixed(c[1] + c[2] - c[0], digits))), fact("together", h("b", fixed(c[3], digits))), nonlinearity(read, 0));
   }
-  if (read.confidence !== null && finite(read.confidence)) lines.push(h("p.about", `confidence ${fixed(read.confidence, 2)}`));
+  if (read.confidence !== null && finite(read.confidence)) lines.push(fact("confidence", fixed(read.confidence, 2)));
   return lines;
 }
 
+/** A number with its name. */
+const fact = (name: string, ...value: (Node | string)[]): HTMLElement => h("div", h("dt.about", name), h("dd", ...value));
+
 export function nonlinearity(read: Pair, b: number): HTMLElement {
   const { nonlinearity: value, low, high } = read.tables[b];
-  if (value === null) return h("p");
+  if (value === null) return h("div");
   const digits = digitsAt(abs(value));
-  const span = low === null || high === null ? "" : ` [${fixed(low, digits)}, ${fixed(high, digits)}]`;
-  return h("p", "non-linearity ", h("b", { class: value < 0 ? "dre-less" : "dre-more" }, signed(value, digits)), span);
+  const span = h("span.about", low === null || high === null ? "" : `[${fixed(low, digits)}, ${fixed(high, digits)}]`);
+  return fact("non-linearity", h("b", { class: value < 0 ? "dre-less" : "dre-more" }, signed(value, digits)), " ", span);
 }

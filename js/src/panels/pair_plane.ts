@@ -1,6 +1,6 @@
 /** The restarts of the class in the plane of two channels, with the other classes as dust. */
 
-import { attr, keyed, labels, s } from "../dom";
+import { attr, MIDDLE, keyed, labels, s } from "../dom";
 import { digitsFor, finite, fixed, max, min } from "../draw/numbers";
 import { linear, ticks } from "../draw/scales";
 import type { Frame } from "../protocol";
@@ -8,7 +8,8 @@ import type { View } from "../view";
 import { basinClass, basinMark } from "./panel";
 
 const SIDE = 100;
-const LEFT = 50;
+const LEFT = 46;
+const MANY = 4; // basins whose counts are written
 const BOTTOM = 34;
 const DUST = 1.3; // px, radius of another class's dot
 
@@ -19,7 +20,7 @@ export function plane(view: View) {
   const marks = s("g.restarts");
   const names = s("g");
   const axes = s("g");
-  const yName = s("text.axis", { transform: `translate(4 ${SIDE / 2}) rotate(-90)`, "text-anchor": "middle" });
+  const yName = s("text.axis", MIDDLE, { transform: `translate(4 ${SIDE / 2}) rotate(-90)` });
   const node = s("svg.plane", { width: LEFT + SIDE + 4, height: SIDE + BOTTOM + 6, role: "img" }, frameBox, zero, dust, marks, names, axes, yName);
   const setMarks = keyed<number, { node: SVGPathElement }>(marks, (t) => ({ node: s("path", { "data-restart": t }) }));
   const setNames = labels(names);
@@ -55,7 +56,7 @@ export function plane(view: View) {
       });
       const basins = [...new Set(restarts.map((t) => frame.basin[t]))].filter((b) => b > 0);
       setNames(
-        basins.map((basin) => {
+        (basins.length > MANY ? [] : basins).map((basin) => {
           const own = points.filter((_, n) => frame.basin[restarts[n]] === basin);
           const mean = (axis: 0 | 1) => own.reduce((sum, p) => sum + p[axis], 0) / own.length;
           const cx = x(mean(0));

@@ -1,29 +1,31 @@
 /** Pairs: the non-linearity of every two of the class's top channels; a lower triangle, names on its diagonal. */
 
-import { attr, h, keyed, labels, s, show, text } from "../dom";
+import { END, MIDDLE, SILENT, attr, h, keyed, labels, refill, s, show, text } from "../dom";
 import { css, PAIRS, ramp } from "../draw/colour";
 import { digitsAt, finite, fixed, floor, max, min, signed } from "../draw/numbers";
 import { symmetricLimit } from "../draw/scales";
 import { ended } from "../protocol";
+import { arrows, COARSE } from "../view";
 import type { View } from "../view";
 import { panel } from "./panel";
 
-const CELL = 12.8; // px, at most
+const CELL = COARSE ? 24 : 12.8; // px, at most
 const KEY = 90; // px, the colour key in the empty half
+const KEY_LETTERS = 5; // that fit at each of its ends, beside the zero
 
 export function pairs(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("pairs", "Pairs", "non-linearity, logits");
   const base = parts.key;
   const cells = s("g");
-  const names = s("g", { "aria-hidden": "true" });
+  const names = s("g", SILENT);
   const cross = s("path.cross");
   const box = s("rect.heat-target");
   const cursor = s("rect.cursor");
   const keyBar = s("g");
   const keyLow = s("text.axis", { y: 24 });
-  const keyZero = s("text.axis", { x: KEY / 2, y: 24, "text-anchor": "middle" }, "0");
-  const keyHigh = s("text.axis", { x: KEY, y: 24, "text-anchor": "end" });
+  const keyZero = s("text.axis", MIDDLE, { x: KEY / 2, y: 24 }, "0");
+  const keyHigh = s("text.axis", END, { x: KEY, y: 24 });
   const key = s(
     "g",
     {},
@@ -31,10 +33,10 @@ export function pairs(view: View): HTMLElement {
     keyLow,
     keyZero,
     keyHigh,
-    s("text.neg", { x: KEY, y: 40, "text-anchor": "end" }, "less than sum"),
-    s("text.pos", { x: KEY, y: 54, "text-anchor": "end" }, "more than sum"),
+    s("text.neg", END, { x: KEY, y: 40 }, "less than sum"),
+    s("text.pos", END, { x: KEY, y: 54 }, "more than sum"),
   );
-  const svg = s("svg.plot", { role: "listbox", tabindex: 0, "aria-label": "Pairs of channels" }, cells, s("g", { "aria-hidden": "true" }, cross, box, cursor, names, key));
+  const svg = s("svg.plot", { role: "listbox", tabindex: 0, "aria-label": "Pairs of channels" }, cells, s("g", SILENT, cross, box, cursor, names, key));
   const read = h("p.read", { role: "status" });
   const empty = h("p.empty");
   parts.body.append(svg, read, empty);
@@ -92,10 +94,13 @@ export function pairs(view: View): HTMLElement {
       attr(cross, { d: `M${(j + 0.5) * cell} ${(j + 1) * cell}V${i * cell - 1}M${(j + 1) * cell} ${(i + 0.5) * cell}H${i * cell}` });
     }
     attr(key, { transform: `translate(${keyX} 0)` });
-    keyBar.replaceChildren(...Array.from({ length: 30 }, (_, i) => s("rect", { x: (i * KEY) / 30, width: KEY / 30 + 0.3, height: 8, fill: css(colours.at((i - 14.5) / 14.5, 1)) })));
-    text(keyLow, signed(-limit, digits));
-    text(keyHigh, signed(limit, digits));
-    show(cursor, at !== null && document.activeElement === svg);
+    refill(keyBar, ...Array.from({ length: 30 }, (_, i) => s("rect", { x: (i * KEY) / 30, width: KEY / 30 + 0.3, height: 8, fill: css(colours.at((i - 14.5) / 14.5, 1)) })));
+    const low = signed(-limit, digits);
+    const both = low.length <= KEY_LETTERS;
+    text(keyLow, both ? low : "");
+    show(keyZero, both);
+    text(keyHigh, both ? signed(limit, digits) : `\u00b1${fixed(limit, digits)}`);
+    show(cursor, at !== null && view.focused() === svg);
     if (at) attr(cursor, { x: at[1] * cell - 1, y: at[0] * cell - 1, width: cell + 1, height: cell + 1 });
   };
   view.effect(draw);
@@ -104,7 +109,7 @@ export function pairs(view: View): HTMLElement {
     const message = store.pairs.value;
     if (id === null || !message) return text(read, "");
     const M = message.channels.length;
-    text(read, `${message.channels[floor(id / M)]} \u00d7 ${message.channels[id % M]}: ${signed(message.nonlinearity[id], 3)}`);
+    text(read, `${message.channels[floor(id / M)]} \u00d7 ${message.channels[id % M]}: ${signed(message.nonlinearity[id], digitsAt(symmetricLimit(message.nonlinearity) / 10))}`);
   };
   const cellAt = (event: Event): number | null => {
     const id = (event.target as Element).getAttribute("data-cell");
@@ -114,8 +119,7 @@ export function pairs(view: View): HTMLElement {
     const { channels } = store.pairs.value!;
     store.select({ pair: [channels[floor(id / channels.length)], channels[id % channels.length]] });
   };
-  view.on(svg, "pointermove", (event: PointerEvent) => told(cellAt(event)));
-  view.on(svg, "pointerleave", () => told(null));
+  view.hover(svg, (event) => told(event && cellAt(event)));
   view.on(svg, "click", (event: MouseEvent) => {
     const id = cellAt(event);
     if (id !== null) choose(id);
@@ -123,7 +127,7 @@ export function pairs(view: View): HTMLElement {
   for (const change of ["focus", "blur"]) view.on(svg, change, draw);
   view.keys(svg, (key) => {
     const M = store.pairs.value?.channels.length ?? 0;
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[key];
+    const step = arrows(key);
     if (M < 2) return;
     if (step) {
       const i = at ? min(M - 1, max(1, at[0] + step[0])) : 1;

@@ -1,6 +1,6 @@
 /** The selection bar: what all panels speak of, as chips, and the same as a line of Python. */
 
-import { attr, h, s, show, text } from "../dom";
+import { SILENT, attr, h, s, show, text } from "../dom";
 import type { Selection } from "../protocol";
 import type { View } from "../view";
 
@@ -9,7 +9,7 @@ const CHANNEL = (k: number): string => `ch ${k}`;
 function arrow(name: string, d: string): HTMLButtonElement {
   return h(
     "button",
-    { type: "button", class: "dre-step", "aria-label": name },
+    { class: "dre-step", "aria-label": name },
     s("svg", { viewBox: "0 0 6 10", width: 6, height: 10 }, s("path", { d })),
   );
 }
@@ -30,8 +30,8 @@ export function asPython(selection: Selection, targets: readonly string[]): stri
 
 function chip(view: View, kind: string, remove: () => void) {
   const label = h("bdi");
-  const close = h("button.x", { type: "button" }, "\u2715");
-  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span.mark", { "aria-hidden": "true" }), label, close);
+  const close = h("button.x", "\u2715");
+  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span.mark", SILENT), label, close);
   view.on(close, "click", remove);
   return {
     node,
@@ -60,9 +60,9 @@ export function selectionBar(view: View): HTMLElement {
   const pair = chip(view, "pair", () => store.select({ pair: null }));
   const restart = chip(view, "restart", () => store.select({ restart: null }));
   const hint = h("span.about.hint", matchMedia("(pointer: coarse)").matches ? "Hold a second class to compare" : "Shift-click a second class to compare");
-  const clear = h("button.link", { type: "button" }, "Clear");
+  const clear = h("button.link", "Clear");
   const key = h("kbd", "Esc");
-  const python = h("button.python", { type: "button", title: "The same from Python: click copies" });
+  const python = h("button.python", { title: "The same from Python: click copies" });
   const said = h("span.said", { role: "status" });
   const chips = h("span.chips", target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, hint, clear, key);
   const node = h(
