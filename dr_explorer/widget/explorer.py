@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
+import os
 import weakref
 from concurrent.futures import Future
 from functools import cache
@@ -20,7 +21,7 @@ from dr_explorer import motifs as channel_motifs
 from dr_explorer.ascent import Ascent
 from dr_explorer.resolution import Resolution, checked_names, position_of, resolve, target_columns
 from dr_explorer.tail import Tail, list_layers
-from dr_explorer.widget import frames
+from dr_explorer.widget import frames, page
 from dr_explorer.widget.picture import NO_SELECTION
 from dr_explorer.widget.protocol import COMMANDS, Message, pack
 from dr_explorer.widget.recorded import Recorded
@@ -31,6 +32,9 @@ STATIC = Path(__file__).parent / "static"
 NOT_OF_THE_ASCENT = {
     "model", "layer", "example_input", "targets", "target_names", "output", "device", "client", "verbose",
 }  # fmt: skip
+
+
+NOTHING_YET = "nothing has run yet: call run() first"
 
 
 class Explorer(anywidget.AnyWidget):
@@ -155,7 +159,7 @@ class Explorer(anywidget.AnyWidget):
 
         self._session = Session(plan, deliver, finished=finished, run=run)
         self._main = _running_loop()
-        super().__init__(selection=dict(NO_SELECTION), **_bundle())
+        super().__init__(selection=dict(NO_SELECTION), _esm=_bundled("index.js"), _css=_bundled("index.css"))
         # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell
         # opened it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
         vars(self.comm).pop("_reply_subshell_id", None)
@@ -213,10 +217,40 @@ class Explorer(anywidget.AnyWidget):
 
         def labelled(run: Any) -> Resolution:
             if run is None:
-                raise RuntimeError("nothing has run yet: call run() first")
+                raise RuntimeError(NOTHING_YET)
             return run.resolution if isinstance(run, Recorded) else Resolution.from_ascent(run, self._names)
 
         return self._session.post("call", function=labelled).result()
+
+    def to_html(self, path: str | os.PathLike) -> None:
+        """Write the view as one HTML file that anybody can explore: no Python, no kernel, no network.
+
+        It holds every class in detail (readings with their intervals, convergence lines, the best restart's feature
+        map), the class tree, and the pairs that have been read and shown. A run that has not ended is written as it
+        stands, and the page says so; the run goes on meanwhile. A view of more than 8 MB is rounded: importances to a
+        1,000th (of a restart) or 30,000th (of a class) of the class's largest, feature maps to the positions of its
+        strongest channels, as the page's last line says.
+
+        Parameters
+        ----------
+        path : the file; what is there is replaced when the new one is complete.
+
+        Raises
+        ------
+        RuntimeError
+            Where nothing has run yet.
+        OSError
+            Where it cannot be written; says where and why.
+
+        Examples
+        --------
+        >>> dr.Explorer.from_resolution(resolution).to_html("conv3.html")
+        """
+        standing = self._session.post("standing").result()
+        if standing is None:
+            raise RuntimeError(NOTHING_YET)
+        standing.selection = dict(self.selection)
+        page.write(standing, path, script=_bundled("page.js"), style=_bundled("index.css"))
 
     # -- selecting -----------------------------------------------------------------------------------------------------
 
@@ -289,10 +323,10 @@ class Explorer(anywidget.AnyWidget):
 
 
 @cache
-def _bundle() -> dict[str, str]:
-    """The page's JavaScript and style."""
+def _bundled(name: str) -> str:
+    """A file of the page's side, which the package's build makes from js/."""
     try:
-        return {f"_{key}": (STATIC / name).read_text() for key, name in (("esm", "index.js"), ("css", "index.css"))}
+        return (STATIC / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RuntimeError(
             "the view's JavaScript is missing: this is a source tree that was never built; "

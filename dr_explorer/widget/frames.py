@@ -83,11 +83,16 @@ def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str,
     }
 
 
+def best_restart(run: Run, target: int) -> int:
+    """The restart of a class that stands highest, still running or not."""
+    objective = run.trials.objective[target]
+    return int(np.where(np.isfinite(objective), objective, -np.inf).argmax())
+
+
 def shown_map(run: Run, target: int, restart: int | None) -> tuple[int, float, np.ndarray | None]:
     """The trial to show (the best one when ``restart`` is None), its scale and its map as bytes (K, W)."""
     if restart is None or not 0 <= restart < run.trials.status.shape[1]:
-        ranked = np.where(np.isfinite(run.trials.objective[target]), run.trials.objective[target], -np.inf)
-        restart = int(ranked.argmax())
+        restart = best_restart(run, target)
     found = run.map_of(target, restart)
     if found is None or found.ndim != 2:
         return restart, 0.0, None
@@ -164,7 +169,7 @@ def meta(
         "channels": shape[0],
         "positions": positions,
         "segments": [{"name": "", "start": 0, "stop": positions}] if positions else [],
-        "l2_range": [l2 / 100, l2 * 100],
+        "l2_range": [l2 / 100, l2 * 100] if np.isfinite(l2) else None,
         "rule": rule,
     }
     return Message(header, {} if logos is None else {"logos": logos})

@@ -135,8 +135,8 @@ class Picture:
             "type": "frame",
             **heading,
             "step": int(run.n_steps),
-            "l2": float(run.l2),
-            "step_size": float(run.step_size),
+            "l2": _known(run.l2),
+            "step_size": _known(run.step_size),
             "n_restarts": trials.n_restarts,
             "rule": run.rule_name,
             "target": target,
@@ -146,3 +146,8 @@ class Picture:
             "counts": trials.counts(),
         }
         return Message(header, arrays)
+
+
+def _known(value: float) -> float | None:
+    """A number that JSON has; None for one that a saved result does not know."""
+    return float(value) if np.isfinite(value) else None

@@ -25,10 +25,11 @@ Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` c
 ------------------------------------------------------------------------------------------------
 ``meta``   model: str, device: str, layer: str, layers: [{name, type, shape, cut, suggested}], targets: [str],
            channels: int, positions: int (0 where the layer has none), segments: [{name, start, stop}],
-           l2_range: [low, high], rule: str, motifs (may be missing): [{name, p} | null], the nearest known
+           l2_range: [low, high] | null, rule: str, motifs (may be missing): [{name, p} | null], the nearest known
            motif of each channel
-``frame``  state, message: str | null, l2, step_size, n_restarts, rule, target: int (the class in detail),
-           other: int | null, restart: int (the trial whose map is shown), rate: float (trial-steps a second),
+``frame``  state, message: str | null, l2, step_size (null where unknown), n_restarts, rule, target: int (the
+           class in detail), other: int | null, restart: int (the trial whose map is shown), rate: float
+           (trial-steps a second),
            eta: float | null (s), elapsed: float (s), map_scale: float, step: int (engine steps),
            counts: {trials, waiting, running, converged, exhausted, diverged}.
            Without arrays it has state, message, elapsed and rate only: nothing has run yet

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dr_explorer.resolution import Resolution
 from dr_explorer.trials import Trials
+
+
+class Lines(NamedTuple):
+    """Convergence lines on the grid they were saved with."""
+
+    step: np.ndarray  # (P,)
+    objective: np.ndarray  # (C, T, P)
 
 
 class Recorded:
@@ -22,7 +31,7 @@ class Recorded:
             if name in data:
                 setattr(self.trials, name, data[name].values)
         if "trace_objective" in data:
-            self.trials.traces.load(data.trace_objective.values)
+            self.trials.traces = Lines(data.trace_step.values, data.trace_objective.values)
         if "map" in data:
             maps = data["map"].values
             every = "restart" in data["map"].dims

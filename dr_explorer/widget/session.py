@@ -21,6 +21,8 @@ import numpy as np
 from dr_explorer.ascent import Ascent
 from dr_explorer.widget import frames
 from dr_explorer.widget.credit import Credit
+from dr_explorer.widget.frozen import Frozen
+from dr_explorer.widget.page import Standing
 from dr_explorer.widget.pairing import Pairing, Question, listed
 from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
@@ -81,7 +83,7 @@ class Session:
         self._meta: Message | None = None
         self._meta_due = False
         self._pairing: Pairing | None = None
-        self._told: dict[str, Message] = {}  # the last "pairs" and "pair" of this run
+        self._told: dict[tuple[Any, ...], Message] = {}  # this run's "pairs" by class, and "pair" by class and channels
         self._frames = Budget(0.0, VIEW_SHARE / 2, SLOWEST_FRAMES)
         self._burst = 1
         self._started = self._elapsed = 0.0
@@ -236,14 +238,23 @@ class Session:
         if message.header["type"] == "pair":
             others = self._picture.across_classes(message.header["pair"])
             message = Message(message.header, {**message.arrays, "others": others})
-        self._told[message.header["type"]] = message
+        pair = sorted(message.header.get("pair", ()))
+        self._told[(message.header["type"], message.header["target"], *pair)] = message
         self._outbox.append(message)
+
+    def _told_now(self) -> list[Message]:
+        """What has been told of the selected class's pairs: its matrix, and the pair that is selected."""
+        if self._picture is None:
+            return []
+        target, pair = self._picture.target(self._selection), sorted(self._selection["pair"] or ())
+        keys = ("pairs", target), ("pair", target, *pair)
+        return [self._told[key] for key in keys if key in self._told]
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def _do_hello(self) -> None:
         self._credit.hello(time.monotonic())
-        self._outbox.extend(self._told.values())
+        self._outbox.extend(self._told_now())
         self._meta_due = self._fresh = True
         if self._picture is not None and self._picture.tree is not None:
             self._picture.tree_is_new = True
@@ -340,8 +351,17 @@ class Session:
         if self._run is None:
             return []
         self._picture.look_over()
-        told = [self._described(), self._frame(), self._picture.tree, *self._told.values()]
+        told = [self._described(), self._frame(), self._picture.tree, *self._told_now()]
         return [self._stamped(message) for message in told if message is not None]
+
+    def _do_standing(self) -> Standing | None:
+        """How the run stands now, copied, for the stand-alone page; None where nothing has run."""
+        if self._run is None:
+            return None
+        pairs = list(self._told.values())
+        return Standing(
+            Frozen(self._run), self._described(), self._picture.tree, pairs, self._heading(), self._selection
+        )
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
