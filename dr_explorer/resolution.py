@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ import xarray as xr
 
 from dr_explorer import importance, similarity
 from dr_explorer.ascent import Ascent
+from dr_explorer.names import checked_names, position_of, target_columns
 from dr_explorer.tail import Tail
 from dr_explorer.trials import STATES, STOPPED, USABLE
 
 if TYPE_CHECKING:
     import anndata
-
-    pass
 
 
 def resolve(
@@ -71,7 +69,7 @@ def resolve(
     batch_size : trials at a time; None fits the device.
     device : where to compute; default where the model is.
     random_state : the same number gives the same result.
-    client : a ``dask.distributed.Client`` to share the classes among its workers.
+    client : kept for sharing classes among Dask workers, which is not written yet; None.
     verbose : show a progress bar.
 
     Returns
@@ -88,26 +86,25 @@ def resolve(
     Interrupting keeps what is there: the trials that did not end are marked "stopped". The paper: Liu & Gifford,
     ICML 2017 workshop; Liu, Zeng & Gifford, BMC Bioinformatics 2019.
     """
+    if client is not None:
+        raise NotImplementedError("classes cannot be shared among Dask workers yet: leave client out")
     tail = Tail(model, layer, example_input=example_input, output=output, device=device)
     names = checked_names(target_names, tail.n_targets)
     columns = target_columns(targets, names)
-    settings = {
-        "n_restarts": n_restarts,
-        "l2": l2,
-        "step_size": step_size,
-        "patience": patience,
-        "max_steps": max_steps,
-        "rule": rule,
-        "init": init,
-        "keep_maps": keep_maps,
-        "batch_size": batch_size,
-        "random_state": random_state,
-    }
-    if client is not None:
-        from dr_explorer import cluster
-
-        return cluster.resolve(client, tail, columns, [names[c] for c in columns], settings, verbose=verbose)
-    ascent = Ascent(tail, targets=columns, **settings)
+    ascent = Ascent(
+        tail,
+        targets=columns,
+        n_restarts=n_restarts,
+        l2=l2,
+        step_size=step_size,
+        patience=patience,
+        max_steps=max_steps,
+        rule=rule,
+        init=init,
+        keep_maps=keep_maps,
+        batch_size=batch_size,
+        random_state=random_state,
+    )
     try:
         with _progress(ascent, verbose) as progress:
             ascent.run(progress)
@@ -134,62 +131,6 @@ class _progress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-
-
-def checked_names(names: Sequence[str] | None, n_targets: int) -> list[str]:
-    """A name for each of the network's output columns; "0", "1", ... where none are given."""
-    if names is None:
-        return [str(i) for i in range(n_targets)]
-    names = [str(name) for name in names]
-    if len(names) != n_targets:
-        raise ValueError(f"{len(names)} target_names for a network with {n_targets} outputs: give one for each")
-    return names
-
-
-def target_columns(targets: Sequence[int | str] | None, names: Sequence[str]) -> list[int] | None:
-    """Output columns for targets given as indices or names; None for all.
-
-    Raises
-    ------
-    ValueError
-        For a name that is not there (with the nearest ones) or stands for several columns.
-    """
-    if targets is None:
-        return list(range(len(names)))
-    if isinstance(targets, (int, str, np.integer)):
-        targets = [targets]
-    return [position_of(target, names) for target in targets]
-
-
-def position_of(target: Hashable, names: Sequence[str]) -> int:
-    """Position of a class given by name or by position."""
-    if isinstance(target, str):
-        found = [i for i, name in enumerate(names) if name == target]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(f"{len(found)} classes are named {target!r}: choose by position, one of {found}")
-        near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {len(names)}"
-        raise ValueError(f"no class named {target!r}{hint}")
-    position = int(target)  # type: ignore[call-overload]
-    if not 0 <= position < len(names):
-        raise ValueError(f"target {position} is out of range: there are {len(names)}, 0 to {len(names) - 1}")
-    return position
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names that can serve as an index: a repeated one gets its count."""
-    unique: list[str] = []
-    taken: set[str] = set()
-    for name in names:
-        candidate, count = name, 1
-        while candidate in taken:
-            count += 1
-            candidate = f"{name} ({count})"
-        taken.add(candidate)
-        unique.append(candidate)
-    return unique
 
 
 class Resolution:
@@ -333,43 +274,10 @@ class Resolution:
         return xr.DataArray(values, dims="target", coords={"target": self.dataset.target}, name="activeness")
 
     def to_anndata(self) -> anndata.AnnData:
-        """The OFIVs as an AnnData: classes are observations, channels variables. Needs the ``anndata`` extra.
+        """The OFIVs as an AnnData, see `dr_explorer.annotated`. Needs the ``anndata`` extra."""
+        from dr_explorer import annotated
 
-        ``X`` is the OFIV; layers hold the inconsistency level and the interval's ends; ``obs`` the activeness, best
-        objective and number of basins; ``obsp["similarity"]`` the class similarity.
-        """
-        try:
-            import anndata
-        except ImportError as error:
-            raise ImportError("to_anndata needs anndata: pip install 'dr_explorer[anndata]'") from error
-        import pandas as pd
-
-        interval = self.ofiv_interval()
-        best = np.where(np.isfinite(self._objective), self._objective, -np.inf).max(1)
-        obs = pd.DataFrame(
-            {
-                "target": self.targets,
-                "activeness": self.activeness().values,
-                "objective": np.where(np.isfinite(best), best, np.nan),
-                "basins": self.basins().values.max(1) + 1,
-            },
-            index=_unique(self.targets),
-        )
-        var = pd.DataFrame(
-            {"sharing": self.sharing().values}, index=[str(channel) for channel in self.dataset.channel.values]
-        )
-        return anndata.AnnData(
-            X=self.ofiv().values,
-            obs=obs,
-            var=var,
-            layers={
-                "inconsistency": self.inconsistency().values,
-                "low": interval.sel(bound="low").values,
-                "high": interval.sel(bound="high").values,
-            },
-            obsp={"similarity": self.similarity().values},
-            uns={"settings": dict(self.dataset.attrs)},
-        )
+        return annotated.annotated(self)
 
     def to_csv(self, folder: str | Path, combine: str = "weighted") -> list[Path]:
         """Write every table as CSV into a folder, see `dr_explorer.tables`."""

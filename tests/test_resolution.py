@@ -111,6 +111,7 @@ def test_an_interrupt_keeps_what_had_ended(monkeypatch: pytest.MonkeyPatch) -> N
         ({"targets": []}, ValueError, "targets is empty"),
         ({"targets": [7]}, ValueError, "target 7 is out of range"),
         ({"rule": "newton"}, ValueError, "no rule 'newton'"),
+        ({"client": object()}, NotImplementedError, "leave client out"),
         ({"layer": "11"}, Exception, "no layer '11'"),
         ({"layer": "1", "model": "not a module"}, TypeError, "Module"),
         ({"example_input": torch.zeros(1, 10, 4)}, ValueError, "axes of alphabet and positions are swapped"),

@@ -19,7 +19,8 @@ import traitlets
 
 from dr_explorer import motifs as channel_motifs
 from dr_explorer.ascent import Ascent
-from dr_explorer.resolution import Resolution, checked_names, position_of, resolve, target_columns
+from dr_explorer.names import checked_names, position_of, target_columns
+from dr_explorer.resolution import Resolution, resolve
 from dr_explorer.tail import Tail, list_layers
 from dr_explorer.widget import frames, page
 from dr_explorer.widget.picture import NO_SELECTION
