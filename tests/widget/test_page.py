@@ -8,13 +8,13 @@ import html
 import json
 import re
 import struct
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pages import Reader
 from resolutions import HOSTILE, made
 
 import dr_explorer as dr
@@ -22,7 +22,7 @@ from dr_explorer.ascent import Ascent
 from dr_explorer.resolution import Resolution
 from dr_explorer.widget import columns, frames
 from dr_explorer.widget.columns import NOTHING, PLANES, squeeze
-from dr_explorer.widget.protocol import Message, decode
+from dr_explorer.widget.protocol import Message
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "columns.json"
 
@@ -276,21 +276,10 @@ def test_a_failed_run_is_written_with_its_reason(
 def test_pairs_that_were_read_are_kept_class_by_class(explorer: dr.Explorer, tmp_path) -> None:
     moving(explorer)
     explorer.stop()
-    session, arrived = explorer._session, threading.Event()
-
-    def send(header: dict[str, Any], buffers: list[bytes]) -> bool:
-        if header["type"] == "pairs" and np.isfinite(decode(header, buffers).arrays["nonlinearity"]).sum() == 6 * 5:
-            arrived.set()
-        session.post("ack", seq=header["seq"])
-        return True
-
-    session._send = send
-    session.heard()
-    session.post("hello")
+    reader = Reader(explorer)
     for target in (0, 2):
-        arrived.clear()
         explorer.select(target=target, pair=(1, 4))
-        assert arrived.wait(60)
+        reader.wait_for_pairs(target)
     explorer.to_html(tmp_path / "page.html")
     saved = read(saved_in((tmp_path / "page.html").read_text(encoding="utf-8")))
     assert {message["target"] for message in of_type(saved, "pairs")} == {0, 2}
