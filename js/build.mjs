@@ -21,7 +21,7 @@ const OURS = new RegExp(
     "selection", "closed", "restore", "digits", "means",
     "node", "update", "parent", "anchor", "progress", "first", "nodes", "command", "active", "compare", "root", "link",
     "mark", "rows", "current", "place", "edges", "hover",
-    "shortcut", "otherColumn", "otherRow", "above", "reveal", "depth",
+    "shortcut", "handOn", "focused", "glide", "fine", "lut", "back", "forward", "otherColumn", "otherRow", "above", "reveal", "depth",
   ].join("|")})$`,
 );
 const common = { bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning", charset: "utf8" };
@@ -39,7 +39,7 @@ await build({ ...common, format: "iife", entryPoints: { page: join(here, "src/pa
 
 // A second pass: what can be inlined or merged across statements, 3 % of the bundle.
 const script = join(out, "index.js");
-const again = await minify(await readFile(script, "utf8"), { module: true, ecma: 2020, compress: { passes: 4, unsafe_arrows: true } });
+const again = await minify(await readFile(script, "utf8"), { module: true, ecma: 2020, compress: { passes: 4, unsafe_arrows: true, keep_fargs: false } });
 await writeFile(script, again.code);
 
 const sizes = await Promise.all(["index.js", "index.css"].map(async (f) => [f, (await stat(join(out, f))).size]));

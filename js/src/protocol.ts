@@ -35,8 +35,9 @@ export interface Meta extends Common {
   channels: number;
   positions: number;
   segments: { name: string; start: number; stop: number }[];
-  l2_range: [number, number];
+  l2_range: [number, number] | null;
   rule: string;
+  fixed: boolean;
   /** One a channel: the nearest known motif, or null. */
   motifs?: ({ name: string; p: number } | null)[];
   logos?: Float32Array;
@@ -46,8 +47,8 @@ export interface Frame extends Common {
   type: "frame";
   state: State;
   message: string | null;
-  l2: number;
-  step_size: number;
+  l2: number | null;
+  step_size: number | null;
   n_restarts: number;
   rule: string;
   target: number;

@@ -163,17 +163,18 @@ describe("the class tree", () => {
 });
 
 describe("pixels", () => {
+  const side = { order: [0, 1], edges: [0, 1, 2] };
   test("a pixel knows the entries it shows", () => {
     expect([...entries([0, 10, 20, 40], 4)]).toEqual([0, 1, 2, 2, 3]);
   });
   test("entries wider than a pixel are blocks, narrower ones are averaged", () => {
     const matrix = new Uint8Array([255, 1, 1, 255]);
-    expect([...poolMatrix(matrix, [0, 1], [0, 1, 2], 4, 2)]).toEqual([255, 255, 1, 1, 1, 1, 255, 255]);
-    expect([...poolMatrix(matrix, [0, 1], [0, 1, 2], 1, 1)]).toEqual([128]);
+    expect([...poolMatrix(matrix, side, side, 4, 2)]).toEqual([255, 255, 1, 1, 1, 1, 255, 255]);
+    expect([...poolMatrix(matrix, side, side, 1, 1)]).toEqual([128]);
   });
   test("rows and columns follow the tree's order", () => {
     const matrix = new Uint8Array([10, 20, 20, 30]);
-    expect([...poolMatrix(matrix, [1, 0], [0, 1, 2], 2, 2)]).toEqual([30, 20, 20, 10]);
+    expect([...poolMatrix(matrix, { ...side, order: [1, 0] }, { ...side, order: [1, 0] }, 2, 2)]).toEqual([30, 20, 20, 10]);
   });
   test("positions finer than the screen are averaged, coarser ones kept", () => {
     const map = new Uint8Array([0, 100, 200, 100, 7, 7, 7, 7]);

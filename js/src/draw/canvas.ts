@@ -31,22 +31,26 @@ export function entries(edges: ArrayLike<number>, pixels: number): Int32Array {
   return out;
 }
 
-/**
- * A square matrix of bytes as pixels, rows and columns both in `order` and standing at `edges`: entries narrower
- * than a pixel are averaged. Returned as bytes, (height, width).
- */
-export function poolMatrix(matrix: Uint8Array, order: ArrayLike<number>, edges: ArrayLike<number>, width: number, height: number): Uint8Array {
-  const n = order.length;
-  const across = entries(edges, width);
-  const down = entries(edges, height);
+/** Which entries stand along a side of a picture, and where each starts (and the last one ends). */
+export interface Side {
+  readonly order: ArrayLike<number>;
+  readonly edges: ArrayLike<number>;
+}
+
+/** A square matrix of bytes as pixels: entries narrower than a pixel are averaged. Returned as bytes, (height, width). */
+export function poolMatrix(matrix: Uint8Array, rows: Side, columnsAt: Side, width: number, height: number): Uint8Array {
+  const n = rows.order.length;
+  const size = Math.sqrt(matrix.length);
+  const across = entries(columnsAt.edges, width);
+  const down = entries(rows.edges, height);
   const columns = new Float32Array(n * width);
   for (let i = 0; i < n; i++) {
-    const row = order[i] * n;
+    const row = rows.order[i] * size;
     for (let x = 0; x < width; x++) {
       const from = across[x];
       const to = max(from + 1, across[x + 1]);
       let sum = 0;
-      for (let j = from; j < to; j++) sum += matrix[row + order[j]];
+      for (let j = from; j < to; j++) sum += matrix[row + columnsAt.order[j]];
       columns[i * width + x] = sum / (to - from);
     }
   }

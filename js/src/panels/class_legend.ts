@@ -1,22 +1,22 @@
 /** The keys under the class tree: what the marks mean, or the value under the pointer. */
 
 import { h, refill, s, show } from "../dom";
-import { css, ramp, SIMILARITY } from "../draw/colour";
+import { ramp, SIMILARITY } from "../draw/colour";
 import { fixed } from "../draw/numbers";
 import type { View } from "../view";
 import { DOUBTFUL, SURE } from "./class_tree";
+import { colourKey } from "./panel";
 
 export function legend(view: View) {
   const mark = (kind: string) => s("svg", { width: 8, height: 8 }, s("circle", { class: `dre-${kind}`, cx: 4, cy: 4, r: 2.6 }));
   const scale = s("svg", { width: 56, height: 8 });
-  const support = h("span.support", "branch support", mark("sure"), `\u2265 ${SURE}`.replace("0.", "."), mark("fair"), `\u2265 ${DOUBTFUL.toFixed(2)}`.replace("0.", "."), mark("doubtful"), `< ${DOUBTFUL.toFixed(2)}`.replace("0.", "."));
+  const support = h("span.support", "branch support", mark("sure"), `\u2265 ${SURE}`, mark("fair"), `\u2265 ${DOUBTFUL}`, mark("doubtful"), `< ${DOUBTFUL}`);
   const range = h("span.range", "r \u22121", scale, "1");
   const read = h("span.cut");
   const node = h("div.foot", support, range, read);
   view.effect(() => {
     const { unlike, bg, like } = view.theme.value;
-    const colours = ramp(unlike, bg, like, SIMILARITY);
-    refill(scale, ...Array.from({ length: 28 }, (_, i) => s("rect", { x: i * 2, width: 2.2, height: 8, fill: css(colours.at((i - 13.5) / 13.5, 1)) })));
+    colourKey(scale, ramp(unlike, bg, like, SIMILARITY), 56, 8);
   });
   return {
     node,

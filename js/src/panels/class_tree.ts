@@ -1,6 +1,6 @@
 /** The picture beside the class names: branches with their support at the left, the similarity heat map at the right. */
 
-import { max, min, round } from "../draw/numbers";
+import { finite, max, min } from "../draw/numbers";
 import { SILENT, attr, h, s, show } from "../dom";
 import { paint, poolMatrix, size } from "../draw/canvas";
 import { ramp, SIMILARITY } from "../draw/colour";
@@ -30,15 +30,9 @@ export function standIn(grown: Grown, layout: Layout, c: number): Node | null {
 }
 
 export function branches() {
-  const plain = s("path.twig");
-  const clade = s("path.twig.twig-clade");
-  const chosen = s("path.twig.twig-target");
-  const compared = s("path.twig.twig-other");
-  const wedges = s("path.wedge");
-  const sure = s("path.sure");
-  const fair = s("path.fair");
-  const doubtful = s("path.doubtful");
-  const node = s("svg.branches", plain, clade, compared, chosen, wedges, sure, fair, doubtful);
+  // Classes of the paths, from the lowest to the uppermost.
+  const paths = ["twig", "twig.twig-clade", "twig.twig-other", "twig.twig-target", "wedge", "sure", "fair", "doubtful"].map((kind) => s(`path.${kind}`));
+  const node = s("svg.branches", ...paths);
 
   let drawn: unknown[] = [];
   return {
@@ -77,21 +71,13 @@ export function branches() {
         return d;
       };
       const meet = a && b ? (ancestors(a).find((n) => ancestors(b).includes(n)) ?? null) : null;
-      const marks: Record<"sure" | "fair" | "doubtful", string> = { sure: "", fair: "", doubtful: "" };
+      const marks = ["", "", ""]; // sure, fair, doubtful
       for (const branch of layout.branches) {
         const { support } = branch;
-        if (Number.isNaN(support)) continue;
-        marks[support >= SURE ? "sure" : support >= DOUBTFUL ? "fair" : "doubtful"] += dot(x(branch), layout.middle.get(branch.id)!);
+        if (finite(support)) marks[support >= SURE ? 0 : support >= DOUBTFUL ? 1 : 2] += dot(x(branch), layout.middle.get(branch.id)!);
       }
       attr(node, { width, height: layout.height });
-      attr(plain, { d: lines });
-      attr(clade, { d: inClade });
-      attr(chosen, { d: up(a, meet) });
-      attr(compared, { d: up(b, meet) });
-      attr(wedges, { d: cones });
-      attr(sure, { d: marks.sure });
-      attr(fair, { d: marks.fair });
-      attr(doubtful, { d: marks.doubtful });
+      [lines, inClade, up(b, meet), up(a, meet), cones, ...marks].forEach((d, i) => attr(paths[i], { d }));
     },
     /** Abscissa of a branch's mark. */
     x: (grown: Grown, width: number) => {
@@ -104,13 +90,8 @@ export function branches() {
 export function heatMap() {
   const canvas = h("canvas", SILENT);
   const frames = s("svg.heat-frames");
-  const boxes = {
-    otherRow: s("rect.heat-other"),
-    otherColumn: s("rect.heat-other"),
-    row: s("rect.heat-target"),
-    column: s("rect.heat-target"),
-  };
-  frames.append(...Object.values(boxes));
+  const boxes = ["other", "target"].map((which) => [s(`rect.heat-${which}`), s(`rect.heat-${which}`)] as const); // row and column
+  frames.append(...boxes.flat());
   const node = h("div.heat", canvas, frames);
   let painted: unknown[] = [];
 
@@ -124,12 +105,14 @@ export function heatMap() {
       if (now.some((v, i) => v !== painted[i])) {
         painted = now;
         const { lut } = ramp(theme.unlike, theme.bg, theme.like, SIMILARITY);
-        const bytes = columns ? stripes(tree, grown, layout, columns, canvas) : poolMatrix(tree.similarity, grown.order, layout.edges, canvas.width, canvas.height);
+        const rows = { order: grown.order, edges: layout.edges };
+        const across = columns ? { order: columns, edges: [...columns.keys(), columns.length] } : rows;
+        const bytes = poolMatrix(tree.similarity, rows, across, canvas.width, canvas.height);
         paint(canvas, bytes, canvas.width, canvas.height, lut);
       }
       attr(frames, { width, height });
       const scale = width / height;
-      const place = (c: number | null, row: SVGRectElement, column: SVGRectElement, which: number) => {
+      const place = (c: number | null, [row, column]: (typeof boxes)[number], which: number) => {
         const node = c === null ? null : standIn(grown, layout, c);
         show(row, node !== null);
         show(column, node !== null);
@@ -140,28 +123,8 @@ export function heatMap() {
         if (columns) attr(column, { x: which * half + 1, y: 0.5, width: half - 2, height: height - 1 });
         else attr(column, { x: from * scale - 0.5, y: 0.5, width: max(2, (to - from) * scale + 1), height: height - 1 });
       };
-      place(choice.other, boxes.otherRow, boxes.otherColumn, 1);
-      place(choice.target, boxes.row, boxes.column, 0);
+      place(choice.other, boxes[0], 1);
+      place(choice.target, boxes[1], 0);
     },
   };
-}
-
-/** Only some columns, each a stripe: for when there is no room for the whole matrix. */
-function stripes(tree: Tree, grown: Grown, layout: Layout, columns: readonly number[], { width, height }: { width: number; height: number }): Uint8Array {
-  const n = tree.order.length;
-  const out = new Uint8Array(width * height).fill(128);
-  const scale = height / layout.height;
-  const gap = max(1, round(scale));
-  columns.forEach((c, i) => {
-    const from = round((width * i) / columns.length) + gap;
-    const to = round((width * (i + 1)) / columns.length) - gap;
-    for (const row of layout.rows) {
-      const { first, size: members } = row.node;
-      let sum = 0;
-      for (let k = first; k < first + members; k++) sum += tree.similarity[grown.order[k] * n + c];
-      const value = round(sum / members);
-      for (let y = round(row.top * scale); y < min(height, round((row.top + row.height) * scale)); y++) out.fill(value, y * width + from, y * width + to);
-    }
-  });
-  return out;
 }

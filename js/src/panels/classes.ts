@@ -40,7 +40,7 @@ export function classes(view: View): HTMLElement {
   const base = parts.key;
 
   const search = h("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false" });
-  const glass = s("svg", { viewBox: "0 0 14 14", width: 13, height: 13 }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
+  const glass = s("svg.icon", { viewBox: "0 0 14 14", width: 13, height: 13 }, s("path", { d: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9M9.3 9.3L13 13" }));
   const asTree = h("button", "Tree");
   const asList = h("button", "List");
   const find = h(

@@ -1,10 +1,11 @@
 /** The control bar: what runs, on what, how far, and the few things one may change while it does. */
 
 import { SILENT, attr, h, refill, s, show, text } from "../dom";
-import { count, duration, finite, max, min, plural, round, short } from "../draw/numbers";
+import { abs, count, duration, finite, max, min, plural, round, short } from "../draw/numbers";
 import type { Frame, Layer, Meta } from "../protocol";
 import { arrows } from "../view";
 import type { View } from "../view";
+import { help } from "./help";
 import { keepMenu } from "./keep";
 
 const ICONS = {
@@ -13,21 +14,14 @@ const ICONS = {
   stop: "M2 2h10v10H2z",
 } as const;
 
-/** Words for the place of the rate, by the run's state. */
-const WORDS: Record<string, string> = {
-  idle: "not started",
-  paused: "paused",
-  stopped: "stopped",
-  failed: "failed",
-};
-
 const DECADE_STEP = 0.1; // arrow keys move l2 by a tenth of a decade
+const SAME = 1e-3; // two values of l2 that differ by less are one
 const QUIET = 80; // ms between two `set` commands while the slider is dragged
 
-function button(name: string, icon: keyof typeof ICONS): HTMLButtonElement {
+function button(name: string, icon: keyof typeof ICONS, title: string): HTMLButtonElement {
   return h(
-    "button",
-    { class: "dre-button" },
+    "button.button",
+    { title },
     s("svg", { viewBox: "0 0 14 14", width: 12, height: 12 }, s("path", { d: ICONS[icon] })),
     h("span", name),
   );
@@ -38,15 +32,15 @@ export function controls(view: View): HTMLElement {
   const model = h("strong.model");
   const layer = layerMenu(view);
   const device = h("span.about");
-  const run = button("Run", "run");
-  const pause = button("Pause", "pause");
-  const resume = button("Resume", "run");
-  const stop = button("Stop", "stop");
-  run.title = "Start from new random feature maps (Space)";
-  pause.title = "Pause (Space)";
-  resume.title = "Go on (Space)";
-  stop.title = "Stop and keep what there is";
-  const buttons = h("span.buttons", run, pause, resume, stop);
+  const all = [
+    button("Run", "run", "Start from new random feature maps (Space)"),
+    button("Pause", "pause", "Pause (Space)"),
+    button("Resume", "run", "Go on (Space)"),
+    button("Stop", "stop", "Stop and keep what there is"),
+  ] as const;
+  const [run, pause, resume, stop] = all;
+  for (const b of all) view.on(b, "click", () => store.command(b.textContent!.toLowerCase()));
+  const buttons = h("span.buttons", ...all);
   const settings = h("span.settings", restarts(view), l2(view));
   const bar = progressBar();
   const done = h("span.count");
@@ -64,12 +58,9 @@ export function controls(view: View): HTMLElement {
     settings,
     error,
     status,
-    keepMenu(view),
+    h("span.extras", keepMenu(view), help(view)),
   );
 
-  for (const [b, name] of [[run, "run"], [pause, "pause"], [resume, "resume"], [stop, "stop"]] as const) {
-    view.on(b, "click", () => store.command(name));
-  }
   view.keys(view.root, (key, { target }) => {
     if (key !== " " || (target as Element).closest("button, input, select, summary")) return;
     [run, pause, resume].find((b) => !b.hidden && !b.disabled)?.click();
@@ -85,21 +76,19 @@ export function controls(view: View): HTMLElement {
     const frame = store.frame.value;
     const link = store.link.value;
     const gone = link === "saved";
-    show(saved, gone || link !== "live");
-    text(saved, gone ? `Saved view, no kernel${store.current.value ? "" : ": this class is not in it"}` : link === "silent" ? "No answer from the kernel" : frame ? "" : "Waiting for the kernel");
-    show(buttons, !gone);
-    show(settings, !gone && store.meta.value !== null);
+    const fixed = store.meta.value?.fixed;
+    show(saved, gone || fixed || link !== "live");
+    text(saved, gone ? `Saved view, no kernel${store.current.value ? "" : ": this class is not in it"}` : link === "silent" ? "No answer from the kernel" : fixed ? "Saved result, no model" : frame ? "" : "Waiting for the kernel");
+    show(buttons, !gone && !fixed);
+    show(settings, !gone && !fixed && store.meta.value !== null);
     const state = frame?.state ?? "idle";
     const live = state === "running" || state === "paused";
-    const focused = document.activeElement;
     show(run, !live);
     show(pause, state === "running");
     show(resume, state === "paused");
     show(stop, live);
-    if (focused instanceof HTMLElement && focused.hidden && buttons.contains(focused)) {
-      [pause, resume, run].find((b) => !b.hidden)?.focus(); // the button that was pressed gave its place to this one
-    }
-    for (const b of [run, pause, resume, stop]) b.disabled = !frame || gone;
+    for (const b of all) b.disabled = !frame || gone;
+    view.handOn(buttons, [pause, resume, run]); // the button that was pressed gave its place to one of these
     show(status, frame !== null);
     if (frame) progress(frame, { bar, done, rate, left });
   });
@@ -123,16 +112,17 @@ interface ProgressParts {
 function progress(frame: Frame, { bar, done, rate, left }: ProgressParts): void {
   const { trials, converged, exhausted, running, diverged } = frame.counts;
   const ended = converged + exhausted + diverged;
-  show(bar.node, trials > 0);
+  show(bar.node, trials > 0 && frame.state !== "idle");
   show(done, trials > 0);
   bar.set(ended / trials || 0, running / trials || 0, `${count(ended)} of ${plural(trials, "trial")} ended`);
-  refill(done, h("b", count(converged)), ` / ${count(trials)} converged`);
+  const idle = frame.state === "idle";
+  refill(done, ...(idle ? [`${plural(trials, "trial")} to run`] : [h("b", count(converged)), ` / ${count(trials)} converged`]));
   const live = frame.state === "running";
-  const moving = frame.state === "done" ? `${count(frame.step)} steps` : (WORDS[frame.state] ?? "");
-  text(rate, live ? `${count(frame.rate)} steps/s` : moving);
+  const still = frame.state === "done" ? `${count(frame.step)} steps` : idle ? "not started" : frame.state;
+  text(rate, live ? `${count(frame.rate)} steps/s` : still);
   attr(rate, { "data-state": frame.state });
   const ahead = frame.eta === null || !finite(frame.eta) ? "" : `${duration(frame.eta)} left`;
-  text(left, live ? ahead : frame.state === "idle" ? "" : duration(frame.elapsed));
+  text(left, live ? ahead : idle ? "" : duration(frame.elapsed));
 }
 
 function progressBar() {
@@ -156,12 +146,18 @@ function layerMenu(view: View): HTMLElement {
   const name = h("span");
   const shape = h("span.about");
   const select = h("select", { "aria-label": "Layer" });
-  const chevron = s("svg.chevron", { viewBox: "0 0 10 6", width: 9, height: 6 }, s("path", { d: "M1 1l4 4 4-4" }));
+  const chevron = s("svg.chevron.icon", { viewBox: "0 0 10 6", width: 9, height: 6 }, s("path", { d: "M1 1l4 4 4-4" }));
   const node = h("label.layer", name, shape, chevron, select);
-  view.on(select, "change", () => store.command("set", { layer: select.value }));
+  view.on(select, "change", () => {
+    store.command("set", { layer: select.value });
+    text(name, select.value);
+    attr(node, { "data-asked": true });
+  });
   let listed: Layer[] | null = null;
   view.effect(() => {
     const meta: Meta | null = store.meta.value;
+    void store.notice.value; // a refusal: what was asked for is taken back
+    attr(node, { "data-asked": false });
     show(node, meta !== null);
     if (!meta) return;
     text(name, meta.layer);
@@ -193,6 +189,7 @@ function restarts(view: View): HTMLElement {
     wanted = next;
     text(value, String(next));
     store.command("set", { n_restarts: next });
+    attr(node, { "data-asked": true });
   };
   view.on(less, "click", () => change(-1));
   view.on(more, "click", () => change(1));
@@ -200,6 +197,7 @@ function restarts(view: View): HTMLElement {
     const n = store.frame.value?.n_restarts ?? NaN;
     if (n === wanted || store.notice.value) wanted = null;
     if (finite(n) && wanted === null) text(value, String(n));
+    attr(node, { "data-asked": wanted !== null });
     less.disabled = !(n > 1);
     more.disabled = !finite(n);
   });
@@ -214,6 +212,7 @@ function l2(view: View): HTMLElement {
   const node = h("span.setting", symbol, slider, value);
   node.title = "l2: a larger penalty keeps only what the class needs most";
   let held = false;
+  let wanted: number | null = null; // what was asked for and not confirmed yet
   let timer: ReturnType<typeof setTimeout> | undefined;
   const asked = () => 10 ** Number(slider.value);
   const ask = () => {
@@ -224,6 +223,8 @@ function l2(view: View): HTMLElement {
     held = true;
     text(value, short(asked()));
     attr(slider, { "aria-valuetext": short(asked()) });
+    wanted = asked();
+    attr(node, { "data-asked": true });
     fillTrack();
     timer ??= setTimeout(ask, QUIET); // dragging sends the newest value, a dozen times a second at most
   });
@@ -245,8 +246,11 @@ function l2(view: View): HTMLElement {
   view.effect(() => {
     const range = store.meta.value?.l2_range;
     const now = store.frame.value?.l2;
-    slider.disabled = !range || now === undefined;
-    if (!range || now === undefined || held || timer !== undefined) return;
+    show(node, Boolean(range)); // chosen when a run begins, unless it was given
+    if (!range || !now) return;
+    if (wanted !== null && (abs(now / wanted - 1) < SAME || store.notice.value)) wanted = null;
+    attr(node, { "data-asked": wanted !== null });
+    if (held || wanted !== null) return;
     const [low, high] = range.map((x) => String(Math.log10(x)));
     attr(slider, { min: low, max: high, "aria-valuetext": short(now) });
     slider.value = String(Math.log10(now));

@@ -163,7 +163,7 @@ export function convergence(view: View): HTMLElement {
         class: `dre-line ${line.basin ? basinClass(line.basin) : "dre-basin-0"}`,
         "data-hover": hovered === restart,
         "aria-selected": chosen === restart,
-        "aria-label": `restart ${restart}${line.basin ? `, basin ${line.basin}` : ""}, objective ${fixed(frame.objective[restart], 3)}, ${count(frame.steps[restart])} steps`,
+        "aria-label": readout(frame, restart),
       });
     });
 

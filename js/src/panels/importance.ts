@@ -85,6 +85,7 @@ export function importance(view: View): HTMLElement {
   const draw = () => {
     const frame = store.frame.value;
     const meta = store.meta.value;
+    void view.theme.value; // on paper the whole list is drawn
     const w = barWidth.value;
     const some = frame !== null && meta !== null && frame.ofiv.some(finite);
     for (const node of [columns, scroller, axis, keys.node]) show(node, some);

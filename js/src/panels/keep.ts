@@ -1,15 +1,16 @@
 /** To keep: any panel as SVG or PNG, any table as CSV. */
 
-import { h, refill } from "../dom";
+import { h, refill, s } from "../dom";
 import { toPng, toSvg } from "../draw/export";
 import { csv, TABLES } from "../tables";
 import type { View } from "../view";
 
+const SAVE = "Save pictures and tables";
 const PNG_SCALE = 3; // pixels a CSS pixel: fit for print at a panel's size on screen
 
 export function keepMenu(view: View): HTMLElement {
   const list = h("div.menu");
-  const arrow = h("summary", { "aria-label": "Save pictures and tables", title: "Save pictures and tables" }, "\u2913");
+  const arrow = h("summary", { "aria-label": SAVE, title: SAVE }, s("svg.icon", { viewBox: "0 0 14 14", width: 14, height: 14 }, s("path", { d: "M7 1v8M3.5 6L7 9.5L10.5 6M1.5 12.5h11" })));
   const node = h("details.keep", arrow, list);
   const item = (words: string, name: string, run: () => void) => {
     const button = h("button.link", { "aria-label": `${name} as ${words}` }, words);

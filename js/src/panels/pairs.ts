@@ -1,13 +1,13 @@
 /** Pairs: the non-linearity of every two of the class's top channels; a lower triangle, names on its diagonal. */
 
-import { END, MIDDLE, SILENT, attr, h, keyed, labels, refill, s, show, text } from "../dom";
+import { END, MIDDLE, SILENT, attr, h, keyed, labels, s, show, text } from "../dom";
 import { css, PAIRS, ramp } from "../draw/colour";
 import { digitsAt, finite, fixed, floor, max, min, signed } from "../draw/numbers";
 import { symmetricLimit } from "../draw/scales";
 import { ended } from "../protocol";
 import { arrows, COARSE } from "../view";
 import type { View } from "../view";
-import { panel } from "./panel";
+import { colourKey, panel } from "./panel";
 
 const CELL = COARSE ? 24 : 12.8; // px, at most
 const KEY = 90; // px, the colour key in the empty half
@@ -94,7 +94,7 @@ export function pairs(view: View): HTMLElement {
       attr(cross, { d: `M${(j + 0.5) * cell} ${(j + 1) * cell}V${i * cell - 1}M${(j + 1) * cell} ${(i + 0.5) * cell}H${i * cell}` });
     }
     attr(key, { transform: `translate(${keyX} 0)` });
-    refill(keyBar, ...Array.from({ length: 30 }, (_, i) => s("rect", { x: (i * KEY) / 30, width: KEY / 30 + 0.3, height: 8, fill: css(colours.at((i - 14.5) / 14.5, 1)) })));
+    colourKey(keyBar, colours, KEY, 8);
     const low = signed(-limit, digits);
     const both = low.length <= KEY_LETTERS;
     text(keyLow, both ? low : "");

@@ -1,7 +1,9 @@
 /** What every panel has: a section with a name, a line that says what is drawn in which unit, and a state at the right. */
 
 import { max, min } from "../draw/numbers";
-import { h, text } from "../dom";
+import { h, refill, s, text } from "../dom";
+import { css } from "../draw/colour";
+import type { Ramp } from "../draw/colour";
 
 export interface PanelParts {
   readonly node: HTMLElement;
@@ -36,6 +38,14 @@ export function panel(id: string, name: string, about = ""): PanelParts {
     state: (words) => text(stateNode, words),
   };
 }
+
+/** Draws a ramp, from its negative end to its positive one. */
+export function colourKey(node: Element, colours: Ramp, width: number, height: number): void {
+  const step = width / SHADES;
+  const shade = (i: number) => s("rect", { x: i * step, width: step + 0.3, height, fill: css(colours.at((2 * i + 1) / SHADES - 1, 1)) });
+  refill(node, ...Array.from({ length: SHADES }, (_, i) => shade(i)));
+}
+const SHADES = 30;
 
 /** The mark of a basin, as SVG path data around the origin: circle, diamond, triangle, square. */
 export function basinMark(basin: number, r: number): string {

@@ -2,15 +2,16 @@
 
 import { SILENT, attr, h, s, show, text } from "../dom";
 import type { Selection } from "../protocol";
+import { COARSE } from "../view";
 import type { View } from "../view";
 
 const CHANNEL = (k: number): string => `ch ${k}`;
 
 function arrow(name: string, d: string): HTMLButtonElement {
   return h(
-    "button",
-    { class: "dre-step", "aria-label": name },
-    s("svg", { viewBox: "0 0 6 10", width: 6, height: 10 }, s("path", { d })),
+    "button.step",
+    { "aria-label": name },
+    s("svg.icon", { viewBox: "0 0 6 10", width: 6, height: 10 }, s("path", { d })),
   );
 }
 
@@ -30,7 +31,7 @@ export function asPython(selection: Selection, targets: readonly string[]): stri
 
 function chip(view: View, kind: string, remove: () => void) {
   const label = h("bdi");
-  const close = h("button.x", "\u2715");
+  const close = h("button.x", "\u00d7");
   const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span.mark", SILENT), label, close);
   view.on(close, "click", remove);
   return {
@@ -59,7 +60,7 @@ export function selectionBar(view: View): HTMLElement {
   const channel = chip(view, "channel", () => store.select({ channel: null }));
   const pair = chip(view, "pair", () => store.select({ pair: null }));
   const restart = chip(view, "restart", () => store.select({ restart: null }));
-  const hint = h("span.about.hint", matchMedia("(pointer: coarse)").matches ? "Hold a second class to compare" : "Shift-click a second class to compare");
+  const hint = h("span.about.hint", ...(COARSE ? ["Hold a second class to compare"] : ["Shift-click a second class to compare, or ", h("kbd", "C")]));
   const clear = h("button.link", "Clear");
   const key = h("kbd", "Esc");
   const python = h("button.python", { title: "The same from Python: click copies" });
@@ -118,11 +119,13 @@ export function selectionBar(view: View): HTMLElement {
     const anything = Object.values(selection).some((v) => v !== null);
     show(clear, anything);
     show(key, anything);
+    view.handOn(chips, [clear, back]);
     text(python, asPython(selection, store.meta.value?.targets ?? []));
   });
   view.effect(() => {
     back.disabled = !store.canBack.value;
     forward.disabled = !store.canForward.value;
+    view.handOn(node, [back, forward]);
   });
   return node;
 }
