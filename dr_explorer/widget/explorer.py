@@ -99,17 +99,18 @@ class Explorer(anywidget.AnyWidget):
                 )
             return Ascent(tails[layer], targets=columns, **settings)
 
-        def describe(run: Ascent, settings: dict[str, Any]) -> Message:
+        def describe(run: Ascent | None, settings: dict[str, Any]) -> Message:
+            tail = next(iter(tails.values())) if run is None else run.tail
             return frames.meta(
                 model=name or type(model).__name__,
-                device=str(run.tail.device),
-                layer=run.tail.layer,
+                device=str(tail.device),
+                layer=tail.layer,
                 layers=layers,
                 targets=self_names,
-                shape=run.tail.shape,
-                rule=run.rule_name,
-                l2=run.l2,
-                logos=_logos(run.tail.first_layer()),
+                shape=tail.shape,
+                rule=settings["rule"],
+                l2=settings.get("l2") if run is None else run.l2,
+                logos=_logos(tail.first_layer()),
             )
 
         self_names = [names[c] for c in columns]
@@ -136,6 +137,7 @@ class Explorer(anywidget.AnyWidget):
                 rule=run.rule_name,
                 l2=run.l2,
                 logos=_logos(kernels),
+                fixed=True,
             )
 
         explorer = cls.__new__(cls)
@@ -372,7 +374,8 @@ def _sorted_arguments(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[s
     known = inspect.signature(resolve).parameters
     _check_names(arguments, tuple(set(known) - {"model", "layer", "example_input", "client", "verbose"}), "Explorer")
     cut = {k: v for k, v in arguments.items() if k in NOT_OF_THE_ASCENT}
-    return cut, {k: v for k, v in arguments.items() if k not in NOT_OF_THE_ASCENT}
+    told = {k: known[k].default for k in ("n_restarts", "rule")}  # what the view tells before anything has run
+    return cut, {**told, **{k: v for k, v in arguments.items() if k not in NOT_OF_THE_ASCENT}}
 
 
 def _check_names(given: dict[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dr_explorer import importance, similarity
-from dr_explorer.trials import CONVERGED, DIVERGED, Trials
+from dr_explorer.trials import CONVERGED, DIVERGED, STATES, WAITING, Trials
 from dr_explorer.widget.protocol import Message
 
 TOP_SHARED = 5  # a class "has" a channel that is among its five most favoured (the paper's feature sharing)
@@ -81,6 +81,12 @@ def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str,
         "deviation": np.sqrt(importance.inconsistency(fiv, score)),
         "inconsistent": importance.inconsistent(fiv, score),
     }
+
+
+def idle(targets: int, n_restarts: int, l2: float | None, rule: str) -> dict[str, Any]:
+    """What the header of a frame without arrays tells of a run that has not begun."""
+    counts = {"trials": targets * n_restarts, **dict.fromkeys(STATES, 0), STATES[WAITING]: targets * n_restarts}
+    return {"n_restarts": n_restarts, "l2": l2, "rule": rule, "counts": counts}
 
 
 def best_restart(run: Run, target: int) -> int:
@@ -155,9 +161,12 @@ def support(run: Run, linkage: np.ndarray) -> np.ndarray:
 
 def meta(
     *, model: str, device: str, layer: str, layers: list[dict[str, Any]], targets: Sequence[str],
-    shape: tuple[int, ...], rule: str, l2: float, logos: np.ndarray | None,
+    shape: tuple[int, ...], rule: str, l2: float | None, logos: np.ndarray | None, fixed: bool = False,
 ) -> Message:  # fmt: skip
-    """What stays as it is while a run lasts."""
+    """What stays as it is while a run lasts.
+
+    ``l2`` is None where it is not chosen yet, NaN where it was not kept; ``fixed`` says that there is no model to run.
+    """
     positions = shape[1] if len(shape) == 2 else 0
     header = {
         "type": "meta",
@@ -169,7 +178,8 @@ def meta(
         "channels": shape[0],
         "positions": positions,
         "segments": [{"name": "", "start": 0, "stop": positions}] if positions else [],
-        "l2_range": [l2 / 100, l2 * 100] if np.isfinite(l2) else None,
+        "l2_range": None if l2 is None or not np.isfinite(l2) else [l2 / 100, l2 * 100],
         "rule": rule,
+        "fixed": fixed,
     }
     return Message(header, {} if logos is None else {"logos": logos})

@@ -25,14 +25,14 @@ Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` c
 ------------------------------------------------------------------------------------------------
 ``meta``   model: str, device: str, layer: str, layers: [{name, type, shape, cut, suggested}], targets: [str],
            channels: int, positions: int (0 where the layer has none), segments: [{name, start, stop}],
-           l2_range: [low, high] | null, rule: str, motifs (may be missing): [{name, p} | null], the nearest known
-           motif of each channel
+           l2_range: [low, high] | null (l2 is not known), rule: str, fixed: bool (a saved result: nothing can be
+           run or set), motifs (may be missing): [{name, p} | null], the nearest known motif of each channel
 ``frame``  state, message: str | null, l2, step_size (null where unknown), n_restarts, rule, target: int (the
            class in detail), other: int | null, restart: int (the trial whose map is shown), rate: float
-           (trial-steps a second),
-           eta: float | null (s), elapsed: float (s), map_scale: float, step: int (engine steps),
-           counts: {trials, waiting, running, converged, exhausted, diverged}.
-           Without arrays it has state, message, elapsed and rate only: nothing has run yet
+           (trial-steps a second), eta: float | null (s), elapsed: float (s), map_scale: float, step: int (engine
+           steps), counts: {trials, waiting, running, converged, exhausted, diverged, stopped}.
+           Without arrays nothing has run yet, and it has state, message, elapsed, rate and what a run would begin
+           with: n_restarts, l2 (null: chosen when it begins), rule, counts
 ``tree``   metric: str
 ``pairs``  target: int, message: str | null (why there are none; M is 0 then)
 ``pair``   target: int, pair: [i, j], logic: str (a sentence), words: str (its headline), confidence: float,

@@ -36,9 +36,9 @@ class Plan:
     """What a session can run: how to begin an ascent, and what its classes and layers are called."""
 
     begin: Callable[[str, dict[str, Any]], Ascent]  # (layer, settings) -> a new run
-    describe: Callable[[Any, dict[str, Any]], Message]  # (run, settings) -> the meta message
+    describe: Callable[[Any, dict[str, Any]], Message]  # (run or None, settings) -> the meta message
     layer: str
-    settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent
+    settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent; n_restarts, rule always
     sequences: np.ndarray | None = None  # (N, 4, L) to read pairs in; random ones where None
 
 
@@ -308,6 +308,7 @@ class Session:
             settings = {**self.plan.settings, **changed}
             run = self.plan.begin(layer, settings)  # where it cannot be cut, all stays as it was
             self.plan.layer, self.plan.settings = layer, settings
+            self._meta, self._meta_due = None, True
             if self._run is not None:
                 self._take_up(run)
             return
@@ -315,6 +316,8 @@ class Session:
             if self._run is not None:
                 self._run.set_l2(l2)
             self.plan.settings["l2"] = l2
+            if self._run is None:
+                self._meta, self._meta_due = None, True  # its range follows from it
         if n_restarts is not None:
             if self._run is not None:
                 self._run.set_restarts(n_restarts)
@@ -387,12 +390,12 @@ class Session:
     def _next_message(self) -> Message | None:
         if self._outbox:
             return self._outbox.pop(0)
-        if self._picture is None:
-            self._fresh = self._meta_due = False
-            return Message({"type": "frame", **self._heading()})
         if self._meta_due:
             self._meta_due, self._fresh = False, True
             return self._described()
+        if self._picture is None:
+            self._fresh = False
+            return self._idle_frame()
         self._picture.look_over()
         if self._picture.tree_is_new and (not self._fresh or self._seq % 2):  # in turn with the frames
             self._picture.tree_is_new = False
@@ -405,6 +408,12 @@ class Session:
         if self._meta is None:
             self._meta = self.plan.describe(self._run, self.plan.settings)
         return self._meta
+
+    def _idle_frame(self) -> Message:
+        """Before the first run: what pressing Run will do."""
+        n_targets = len(self._described().header["targets"])
+        told = {name: self.plan.settings.get(name) for name in ("n_restarts", "l2", "rule")}
+        return Message({"type": "frame", **self._heading(), **frames.idle(n_targets, **told)})
 
     def _stamped(self, message: Message) -> Message:
         self._seq += 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from networks import mtsplice
+from pages import Reader
 
 import dr_explorer as dr
 from dr_explorer.widget.protocol import unpack
@@ -39,6 +40,18 @@ def test_a_run_in_python_gives_what_resolve_gives(explorer: dr.Explorer) -> None
     assert explorer.state == "done"
     expected = dr.resolve(network(), "1", example_input=X, target_names=NAMES, l2=1.0, n_restarts=3)
     np.testing.assert_allclose(explorer.resolution.dataset.fiv, expected.dataset.fiv, atol=1e-5)
+
+
+def test_before_a_run_the_page_shows_names_layer_and_logos(explorer: dr.Explorer) -> None:
+    page = Reader(explorer)
+    meta = page.wait_for(lambda m: m.header["type"] == "meta")
+    assert (meta.header["targets"], meta.header["layer"], meta.header["fixed"]) == (NAMES, "1", False)
+    assert meta.arrays["logos"].shape == (6, 4, 3)
+    assert page.wait_for(lambda m: m.header["type"] == "frame").header["counts"]["trials"] == 9
+    assert explorer.state == "idle"
+    explorer.set(layer="0")
+    page.wait_for(lambda m: m.header["type"] == "meta" and m.header["layer"] == "0")
+    assert explorer.state == "idle"
 
 
 def test_a_saved_notebook_keeps_a_small_picture_of_the_end(explorer: dr.Explorer) -> None:
@@ -142,6 +155,7 @@ def test_a_saved_result_is_shown_without_a_model(tmp_path) -> None:
     kept = {m.header["type"]: m for m in unpack(shown.snapshot)}
     np.testing.assert_allclose(kept["frame"].arrays["ofiv"], found.ofiv().values[0], rtol=1e-5)
     assert kept["meta"].arrays["logos"].shape == (6, 4, 3)
+    assert kept["meta"].header["fixed"]
     np.testing.assert_array_equal(shown.resolution.dataset.fiv, found.dataset.fiv)
     shown.run()
     with pytest.raises(RuntimeError, match="no model to run"):

@@ -88,8 +88,8 @@ def open_session(page: Page) -> Iterator[Callable[..., Session]]:
 
         def describe(run: Ascent, settings: dict[str, Any]) -> Message:
             return frames.meta(
-                model="net", device="cpu", layer="1", layers=[], targets=NAMES, shape=run.tail.shape,
-                rule=run.rule_name, l2=run.l2, logos=None,
+                model="net", device="cpu", layer="1", layers=[], targets=NAMES, shape=one.shape,
+                rule=settings["rule"], l2=settings["l2"] if run is None else run.l2, logos=None,
             )  # fmt: skip
 
         session = Session(Plan(begin, describe, "1", base), page.send)
@@ -148,6 +148,29 @@ def test_a_page_that_opens_late_gets_the_whole_state(page: Page, open_session) -
     open_page(session)
     for kind in ("meta", "frame", "tree"):
         page.wait_for(lambda m, kind=kind: m.header["type"] == kind)
+
+
+def test_before_the_first_run_a_page_is_told_the_classes_and_what_a_run_would_do(page: Page, open_session) -> None:
+    session = open_session(l2=None)
+    open_page(session)
+    meta = page.wait_for(lambda m: m.header["type"] == "meta")
+    assert meta.header["targets"] == NAMES
+    assert meta.header["l2_range"] is None
+    idle = page.wait_for(is_frame(state="idle"))
+    assert (idle.header["n_restarts"], idle.header["l2"], idle.header["rule"]) == (3, None, "authors")
+    assert idle.header["counts"]["trials"] == idle.header["counts"]["waiting"] == 12
+    assert idle.arrays == {}
+    assert session._run is None
+
+
+def test_what_is_set_before_the_first_run_is_shown_at_once_and_taken_up_by_it(page: Page, open_session) -> None:
+    session = open_session(l2=None)
+    open_page(session)
+    session.post("set", n_restarts=5, l2=2.0)
+    assert page.wait_for(is_frame(state="idle", n_restarts=5, l2=2.0)).header["counts"]["trials"] == 20
+    page.wait_for(lambda m: m.header["type"] == "meta" and m.header["l2_range"] == [0.02, 200.0])
+    session.post("run")
+    page.wait_for(is_frame(state="running", n_restarts=5, l2=2.0))
 
 
 def test_hello_in_the_middle_of_a_run_starts_the_credit_anew(page: Page, open_session) -> None:
