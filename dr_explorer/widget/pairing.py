@@ -104,11 +104,12 @@ class Pairing:
             try:
                 self._answer_one(question)
             except Exception as error:
-                empty = {"channels": np.empty(0), "nonlinearity": np.empty((0, 0))}
-                self._tell(Message({"type": "pairs", "target": question.target, "message": str(error)}, empty))
+                self._tell(_no_pairs(question, str(error)))
             done = question
 
     def _answer_one(self, question: Question) -> None:
+        if not set(question.channels) & set(self._features):  # the first cells take seconds: say what they wait for
+            self._tell(_no_pairs(question, "Reading how this class's channels act together, in sequences …"))
         if self._scene is None:
             # Backgrounds without the motifs asked for; made for the first class, and as good for the others.
             self._scene = _scene(self.tail, self._sequences).without(question.channels)
@@ -183,6 +184,12 @@ class Pairing:
                 "levels": levels[None],
             },
         )
+
+
+def _no_pairs(question: Question, message: str) -> Message:
+    """Words where the matrix will stand."""
+    empty = {"channels": np.empty(0), "nonlinearity": np.empty((0, 0))}
+    return Message({"type": "pairs", "target": question.target, "message": message}, empty)
 
 
 def listed(ofiv: np.ndarray) -> tuple[int, ...]:

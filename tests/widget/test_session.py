@@ -351,6 +351,17 @@ def test_the_pairs_of_a_class_come_when_it_has_converged(page: Page, open_sessio
     assert told["low"] - 0.5 <= table[i, j] <= told["high"] + 0.5
 
 
+def test_while_the_first_pairs_are_read_the_page_is_told_so(page: Page, open_session) -> None:
+    session = open_session()
+    open_page(session)
+    session.post("run")
+    first = page.wait_for(lambda m: m.header["type"] == "pairs", 60)
+    assert first.header["message"].startswith("Reading")
+    assert first.arrays["channels"].size == 0
+    whole = page.wait_for(lambda m: m.header["type"] == "pairs" and m.arrays["channels"].size == 5, 60)
+    assert whole.header["message"] is None
+
+
 def test_a_page_that_opens_late_gets_the_pairs_too(page: Page, open_session) -> None:
     session = open_session()
     open_page(session)
