@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { entries, poolMatrix, poolRows } from "../src/draw/canvas";
-import { fromOklab, luminance, parse, ramp, toOklab } from "../src/draw/colour";
+import { clear, fromOklab, luminance, parse, ramp, toOklab } from "../src/draw/colour";
 import { information, letterHeights, logoPaths } from "../src/draw/logo";
 import { count, digitsAt, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
 import { apart, linear, niceCeil, niceStep, quantile, symmetricLimit, ticks } from "../src/draw/scales";
@@ -74,6 +74,7 @@ describe("colour", () => {
     expect(parse("rgba(0, 0, 0, 0.5)")).toEqual([128, 128, 128]);
     expect(parse("color(srgb 1 0 0.5)")).toEqual([255, 0, 128]);
     expect(parse("currentColor")).toBeNull();
+    expect(["rgba(0, 0, 0, 0)", "transparent", "rgb(0, 0, 0)", "rgba(0, 0, 0, 0.5)"].map(clear)).toEqual([true, true, false, false]);
   });
   test("zero is the background, and the ends are their colours", () => {
     const colours = ramp([0, 0, 255], [20, 23, 27], [255, 0, 0], { exponent: 0.62, strength: 1 });

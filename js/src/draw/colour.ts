@@ -23,6 +23,9 @@ export function parse(css: string, under: Rgb = [255, 255, 255]): Rgb | null {
   return null;
 }
 
+/** Whether a computed colour lets everything behind it through. */
+export const clear = (css: string): boolean => !css || css === "transparent" || /^rgba.*, 0\)$/.test(css);
+
 const linear = (c: number): number => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
 const gamma = (c: number): number => (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055);
 

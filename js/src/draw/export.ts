@@ -1,11 +1,10 @@
 /** A node of the page as a stand-alone SVG: texts stay texts, drawings stay paths, canvases become images. */
 
+import { clear } from "./colour";
 import { floor, max } from "./numbers";
 
 const STYLES = ["fill", "fill-opacity", "fill-rule", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "font-size", "font-weight", "font-family", "paint-order", "display"];
 const SVG = "http://www.w3.org/2000/svg";
-
-const clear = (colour: string): boolean => !colour || colour === "transparent" || /, 0\)$/.test(colour);
 
 /** Copies an SVG with the styles that its style sheet gives it. */
 function styled(source: Element): Element {

@@ -1,6 +1,6 @@
 /** The colours in force, read from the page: what canvas and computed fills need as numbers. */
 
-import { luminance, parse } from "./colour";
+import { clear, luminance, parse } from "./colour";
 import type { Rgb } from "./colour";
 
 export interface Theme {
@@ -18,12 +18,12 @@ export interface Theme {
 /** Whether the page around an element is dark: JupyterLab says so, elsewhere the surface behind it does. */
 function darkAround(root: HTMLElement): boolean {
   const lab = root.closest("[data-jp-theme-light]")?.getAttribute("data-jp-theme-light");
-  const forced = matchMedia("(forced-colors: active)").matches; // then the system's surface is behind, whatever the theme is called
+  const forced = matchMedia("(forced-colors: active)").matches; // then the surface is the system's, whatever the theme is called
   if (lab && !forced) return lab === "false";
   const above = (node: Element): Element | undefined => node.parentElement ?? (node.getRootNode() as Partial<ShadowRoot>).host;
-  for (let node = above(root); node; node = above(node)) {
+  for (let node = forced ? root : above(root); node; node = above(node)) {
     const colour = getComputedStyle(node).backgroundColor;
-    if (!colour || colour === "transparent" || /,\s*0\)$/.test(colour)) continue;
+    if (clear(colour)) continue;
     const rgb = parse(colour);
     if (rgb) return luminance(rgb) < 0.2;
   }

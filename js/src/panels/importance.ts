@@ -13,6 +13,7 @@ import type { Row, RowState } from "./importance_row";
 import { panel } from "./panel";
 
 const OVERSCAN = 6; // rows kept above and below the window of a long unfolded list
+const FOLD = 24; // px, high enough to be hit
 const TALL = 40; // unfolded rows beyond which the list scrolls in itself
 
 /** Mean FIV of each basin's restarts for every channel: what a disagreement looks like; [basin - 1][channel]. */
@@ -100,7 +101,7 @@ export function importance(view: View): HTMLElement {
     const x: Scale = linear(domain, [1, w - 1]);
     const left = heads.bars.offsetLeft;
     const stops = ticks(domain[0], domain[1], max(3, floor(w / 60)));
-    const gap = folded.length ? ROW : 0;
+    const gap = folded.length ? max(ROW, FOLD) : 0;
     const top = (i: number) => i * ROW + (i >= above ? gap : 0);
     const height = shown.length * ROW + gap;
 
@@ -133,7 +134,7 @@ export function importance(view: View): HTMLElement {
     fold.style.top = open ? "" : `${above * ROW}px`;
     text(foldName, open ? "\u25be fewer" : `\u25b8 ${folded.length} more`);
     attr(foldSvg, { width: w, style: `left:${left}px` });
-    attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 6v8`).join("") });
+    attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 8v8`).join("") });
     const widest = max(0, ...folded.map((k) => abs(frame.ofiv[k])).filter(finite));
     text(foldWithin, `all within \u00b1${fixed(widest, state.fine)}`);
 
