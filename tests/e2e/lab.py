@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from e2e.view_page import ViewPage
 
 KERNEL = "this-python"
 
-#: JupyterLab's own noise, which says nothing about the page under test.
-NOT_OURS = (r"/api/settings", r"/lab/api/translations", r"favicon", r"translation bundles?")
+#: Where the one server opens a notebook in JupyterLab, and where in Notebook 7.
+LAB, NOTEBOOK_7 = "doc/tree", "notebooks"
 
 #: A server that has not answered after this long is not going to; a loaded two-core machine needs about 15 s.
 START_SECONDS = 120
@@ -36,19 +37,6 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
-
-#: In the page, from its first line on: when each explorer's data attributes changed, and to what.
-RECORD_CHANGES = """
-window.changes = [];
-new MutationObserver(list => {
-  const at = Date.now() / 1000;
-  for (const {target, attributeName} of list)
-    if (target.matches?.('.dr-explorer'))
-      window.changes.push({at, name: attributeName, value: target.getAttribute(attributeName),
-        view: [...document.querySelectorAll('.dr-explorer')].indexOf(target)});
-}).observe(document, {subtree: true, attributes: true,
-  attributeFilter: ['data-state', 'data-run', 'data-frames']});
-"""
 
 #: In the page: the open notebook's panel (undefined until JupyterLab has made it).
 PANEL = "[...window.jupyterapp?.shell.widgets('main') ?? []].find(w => w.content?.widgets && w.sessionContext)"
@@ -85,6 +73,7 @@ class Lab:
             f"--ServerApp.root_dir={self.notebooks}",
             f"--IdentityProvider.token={self.token}",
             "--LabApp.expose_app_in_browser=True",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
             "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
@@ -115,14 +104,14 @@ class Lab:
         """A page with a new notebook of these code cells, ready to run. Close it when done."""
         return self.open_copy(notebook_of(*cells), **page_options)
 
-    def open_copy(self, content: dict[str, Any], **page_options: Any) -> Notebook:
-        """A page with a copy of a notebook (nbformat 4), run by this Python."""
+    def open_copy(self, content: dict[str, Any], at: str = LAB, **page_options: Any) -> Notebook:
+        """A page with a copy of a notebook (nbformat 4), run by this Python; in JupyterLab or in Notebook 7."""
         name = f"{secrets.token_hex(4)}.ipynb"
         kernel = {"name": KERNEL, "display_name": "This Python", "language": "python"}
         write_json(self.notebooks / name, {**content, "metadata": {**content["metadata"], "kernelspec": kernel}})
         page = self.browser.new_context(viewport={"width": 1400, "height": 1100}, **page_options).new_page()
         notebook = Notebook(self, page)
-        page.goto(f"{self.url}/doc/tree/{name}?reset&token={self.token}", wait_until="domcontentloaded")
+        page.goto(f"{self.url}/{at}/{name}?reset&token={self.token}", wait_until="domcontentloaded")
         notebook.wait_ready()
         return notebook
 
@@ -166,22 +155,12 @@ class Lab:
         raise RuntimeError(f"JupyterLab did not start; its log ends:\n{self.log.read_text(errors='replace')[-3000:]}")
 
 
-class Notebook:
+class Notebook(ViewPage):
     """One notebook in one page."""
 
     def __init__(self, lab: Lab, page: Any):
+        super().__init__(page)
         self.lab = lab
-        self.page = page
-        self.errors: list[str] = []  # what the console complained about, JupyterLab's own noise left out
-        page.add_init_script(RECORD_CHANGES)
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
-        page.on("crash", lambda _: self.errors.append("the page crashed"))
-
-    def _heard(self, message: Any) -> None:
-        text = f"{message.text} {(message.location or {}).get('url', '')}"
-        if message.type == "error" and not any(re.search(noise, text) for noise in NOT_OURS):
-            self.errors.append(text)
 
     def wait_ready(self) -> None:
         """Until the document is loaded, its session is there and its kernel has answered."""
@@ -229,27 +208,6 @@ class Notebook:
             raise RuntimeError(shown.inner_text())
         return self.page.locator(".dr-explorer").first
 
-    def press(self, button: str, view: int = 0) -> float:
-        """Press a button of the page's n-th explorer, by its accessible name; when (Unix time, s)."""
-        found = self.page.locator(".dr-explorer").nth(view).get_by_role("button", name=button, exact=True)
-        return found.evaluate("button => { const at = Date.now() / 1000; button.click(); return at; }")
-
-    def wait_for_state(self, state: str, view: int = 0) -> None:
-        """Until the page's n-th explorer shows a run in this state."""
-        self.page.locator(f".dr-explorer >> nth={view}").and_(self.page.locator(f"[data-state={state}]")).wait_for(
-            timeout=60_000
-        )
-
-    def wait_for_change(self, name: str, after: float, view: int = 0) -> float:
-        """Until a data attribute of the page's n-th explorer changes after a moment; when that was (Unix time, s)."""
-        found = self.page.wait_for_function(
-            """([name, after, view]) =>
-                 window.changes.find(c => c.name === `data-${name}` && c.view === view && c.at >= after)""",
-            arg=[name, after, view],
-            timeout=60_000,
-        )
-        return found.evaluate("change => change.at")
-
     def save(self) -> None:
         """Save the notebook, as Ctrl+S does."""
         self.page.evaluate(f"() => {PANEL}.context.save()")
@@ -266,11 +224,6 @@ class Notebook:
         wanted = "false" if name.endswith("Dark") else "true"
         self.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached")
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
-
-    def changes(self, name: str, view: int = 0) -> list[tuple[float, str]]:
-        """When (Unix time, s) a data attribute of the page's n-th explorer changed, and to what."""
-        everything = self.page.evaluate("() => window.changes")
-        return [(c["at"], c["value"]) for c in everything if c["name"] == f"data-{name}" and c["view"] == view]
 
     def close(self) -> None:
         """Close the page and end its kernel."""

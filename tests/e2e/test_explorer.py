@@ -33,16 +33,6 @@ def running(open_notebook):
     return start
 
 
-def test_before_the_first_run_the_view_names_the_classes_and_says_what_run_will_do(open_notebook):
-    notebook = open_notebook(ENDLESS)
-    notebook.run(0)
-    notebook.wait_for_state("idle")
-    explorer = notebook.page.locator(".dr-explorer")
-    explorer.get_by_text("80 trials to run").wait_for()
-    assert explorer.locator(".dre-class").count() == 4
-    assert explorer.get_by_text("pool").first.is_visible()
-
-
 def test_the_first_frame_comes_within_two_seconds_of_pressing_run(open_notebook, measured):
     notebook = open_notebook(ENDLESS)
     notebook.run(0)
