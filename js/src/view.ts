@@ -30,8 +30,8 @@ export interface View {
   readonly pairFrom: Signal<number | "ask" | null>;
   /** The node of the page, or of the shadow tree the view is in, that has the keyboard. */
   focused(): Element | null | undefined;
-  /** Where the node with the keyboard has just gone, or can no longer be used, the first of these that can takes it. */
-  handOn(from: Element, to: readonly HTMLButtonElement[]): void;
+  /** Call it before a change and what it returns after: where the node with the keyboard has gone, one of `to` takes it. */
+  handOn(from: Element, to: readonly HTMLButtonElement[]): () => void;
   /** Runs now and whenever a signal it read changes; an error stays in its panel. */
   effect(run: () => void): void;
   on<T extends EventTarget>(target: T, type: string, handler: (event: any) => void, options?: AddEventListenerOptions): void;
@@ -125,9 +125,11 @@ export function createView(store: Store, root: HTMLElement, ended: AbortSignal):
     },
     focused: () => (root.getRootNode() as Document).activeElement,
     handOn(from, to) {
-      const usable = (node: HTMLElement) => !node.closest("[hidden]") && !(node as HTMLButtonElement).disabled;
-      const held = view.focused() as HTMLElement | null | undefined;
-      if (held && from.contains(held) && !usable(held)) to.find(usable)?.focus();
+      const usable = (node: Element) => !node.closest("[hidden]") && !(node as HTMLButtonElement).disabled;
+      const held = view.focused(); // a browser may let go of it at once
+      return () => {
+        if (held && from.contains(held) && !usable(held)) to.find(usable)?.focus();
+      };
     },
     hover(target, at) {
       for (const type of ["pointerdown", "pointermove"]) view.on(target, type, at);

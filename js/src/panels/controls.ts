@@ -83,12 +83,13 @@ export function controls(view: View): HTMLElement {
     show(settings, !gone && !fixed && store.meta.value !== null);
     const state = frame?.state ?? "idle";
     const live = state === "running" || state === "paused";
+    const handOn = view.handOn(buttons, [pause, resume, run]); // the button that is pressed gives its place to one of these
     show(run, !live);
     show(pause, state === "running");
     show(resume, state === "paused");
     show(stop, live);
     for (const b of all) b.disabled = !frame || gone;
-    view.handOn(buttons, [pause, resume, run]); // the button that was pressed gave its place to one of these
+    handOn();
     show(status, frame !== null);
     if (frame) progress(frame, { bar, done, rate, left });
   });

@@ -180,7 +180,8 @@ export function importance(view: View): HTMLElement {
       const edge = shown.indexOf(k) * ROW;
       if (edge < scroller.scrollTop) scroller.scrollTop = edge;
       else if (edge + ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = edge + ROW - scroller.clientHeight;
-    } else if (key === "Enter") view.unfolded.value = !view.unfolded.value;
+    } else if (key === "Enter" && view.pairFrom.value !== null && at >= 0) choosePair(view, shown[at]);
+    else if (key === "Enter") view.unfolded.value = !view.unfolded.value;
     else if (key.toLowerCase() === "s") view.byDifference.value = !view.byDifference.value;
     else return;
     return true;

@@ -38,7 +38,7 @@ export function pair(view: View): HTMLElement {
       text(name, "No pair selected");
       parts.about("");
       parts.state("");
-      refill(empty, ...(typeof waiting === "number" ? [`Channel ${waiting} and \u2026 : choose the second channel.`] : ["Choose a cell, or two channels with ", h("kbd", "P")]));
+      refill(empty, ...(waiting === null ? ["Choose a cell, or two channels with ", h("kbd", "P")] : [`${waiting === "ask" ? "Choose the first channel" : `Channel ${waiting} and \u2026 : choose the second channel`}: click, or move and `, h("kbd", "Enter")]));
       return;
     }
     const read = store.pair.value;
@@ -62,12 +62,6 @@ export function pair(view: View): HTMLElement {
     view.pairFrom.value = store.selection.value.channel ?? "ask";
     if (store.selection.value.pair) store.select({ pair: null });
     view.root.querySelector<HTMLElement>(".dre-rows")?.focus();
-  });
-  // With `P` pressed, the next other channel that is chosen anywhere makes the pair.
-  view.effect(() => {
-    const first = view.pairFrom.value;
-    const { channel } = store.selection.value;
-    if (first === "ask" && channel !== null) view.pairFrom.value = channel;
   });
   return parts.node;
 }

@@ -102,6 +102,7 @@ export function selectionBar(view: View): HTMLElement {
   });
 
   view.effect(() => {
+    const handOn = view.handOn(node, [back, forward]);
     const selection = store.selection.value;
     const names = store.names.value;
     const name = (i: number | null): string | null => (i === null ? null : (names[i] ?? `class ${i}`));
@@ -119,13 +120,10 @@ export function selectionBar(view: View): HTMLElement {
     const anything = Object.values(selection).some((v) => v !== null);
     show(clear, anything);
     show(key, anything);
-    view.handOn(chips, [clear, back]);
-    text(python, asPython(selection, store.meta.value?.targets ?? []));
-  });
-  view.effect(() => {
     back.disabled = !store.canBack.value;
     forward.disabled = !store.canForward.value;
-    view.handOn(node, [back, forward]);
+    handOn();
+    text(python, asPython(selection, store.meta.value?.targets ?? []));
   });
   return node;
 }
