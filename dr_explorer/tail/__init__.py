@@ -209,6 +209,17 @@ class Tail:
         with torch.no_grad():
             return self._by_rows(lambda given: self._cut.whole(None, given), inputs)
 
+    def sequence_gradient(self, x: torch.Tensor, target: int, inputs: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The whole network's logit (N,) of one class for sequences (N, 4, L), and its gradient at them (N, 4, L).
+
+        ``inputs`` turns the sequences into the network's inputs, differentiably, where it takes more than these.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
+            logits = self._by_rows(lambda given: self._cut.whole(None, given), inputs(x) if inputs else x, graph=True)
+            (grad,) = torch.autograd.grad(logits[:, target].sum(), x)
+        return logits[:, target].detach(), grad
+
     def first_layer(self) -> np.ndarray | None:
         """Kernels (filters, 4, width) of the first convolution, or None.
 
@@ -223,10 +234,10 @@ class Tail:
 
     # -- how it is made -------------------------------------------------------------------------------------------
 
-    def _by_rows(self, function, inputs):
+    def _by_rows(self, function, inputs, *, graph: bool = False):
         """`function` of the inputs, in groups where the network takes a fixed number of rows."""
         network = self._network
-        given = network.prepare(inputs)
+        given = network.prepare(inputs, graph=graph)
         n, total = network.fixed, len(tensors(given)[0])
         parts = []
         try:

@@ -56,11 +56,17 @@ class Network:
     # -- inputs ---------------------------------------------------------------------------------------------------
 
     def _cast(self, x: torch.Tensor) -> torch.Tensor:
-        # A copy: a network may work in place on its input.
-        return x.detach().to(self.device, self.dtype if x.is_floating_point() or self._floats else x.dtype, copy=True)
+        return self._moved(x.detach())
 
-    def prepare(self, inputs: Any) -> tuple:
-        """Somebody's inputs as this network takes them: tensors on its device, in a tuple of arguments."""
+    def _moved(self, x: torch.Tensor) -> torch.Tensor:
+        # A copy: a network may work in place on its input.
+        return x.to(self.device, self.dtype if x.is_floating_point() or self._floats else x.dtype, copy=True)
+
+    def prepare(self, inputs: Any, *, graph: bool = False) -> tuple:
+        """Somebody's inputs as this network takes them: tensors on its device, in a tuple of arguments.
+
+        With `graph` a gradient finds its way back to them.
+        """
         inputs = as_tensors(inputs)
         if isinstance(inputs, Mapping) and self._keywords is None:
             self._keywords = _takes(self.module, kwargs=inputs) and not is_keras(self.module)
@@ -72,7 +78,7 @@ class Network:
             arguments = (inputs,)
         if is_keras(self.module) and len(arguments) > 1:
             arguments = (list(arguments),)
-        return tree_map(self._cast, arguments)
+        return tree_map(self._moved if graph else self._cast, arguments)
 
     def rows(self, n: int, inputs: tuple | None = None) -> tuple:
         """`n` rows, each the first row of the example (or of `inputs`)."""
