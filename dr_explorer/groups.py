@@ -8,13 +8,14 @@ read there are wrong more often than right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from dr_explorer import sequences as dna
+from dr_explorer.evolution import evolved
 from dr_explorer.tail import Tail
 
 # Backgrounds a corner is averaged over.
@@ -23,11 +24,20 @@ N_BACKGROUNDS = 64
 CANDIDATES = 8
 # A channel counts as on in a sequence from this part of its on-off range.
 HALF = 0.5
-# Random sequences to look for windows in where none are given.
-N_RANDOM = 16_000
+# Sequences to look for windows in where none are given: random ones, and made-up ones that hold the classes' motifs.
+N_RANDOM = 4_000
+N_EVOLVED = 768
+# Classes for which sequences are made up where none is named.
+MOST_CLASSES = 8
+# Letters that may be written beyond the last position at which a window may start.
+MOTIF = 12
 # "On" is the median of this many strongest sequence maxima; windows are taken from the same sequences.
 STRONGEST = 100
 N_WINDOWS = 32
+# Only sequences that excite a channel more than this share of the backgrounds are looked at for its windows.
+BY_CHANCE = 0.98
+# Of these the strongest, so many times what is needed.
+MOST_BEYOND = 4
 # Windows the most alike ones are chosen from.
 N_CANDIDATES = 96
 PSEUDOCOUNT = 2.0
@@ -41,16 +51,9 @@ KEEPS = 0.9
 # shares over the windows hold this many bits. (With 96 windows chance gives 0.02, a motif in half of them 0.4.)
 FLANK = 6
 TELLING = 0.2
-# Random sequences hold few whole motifs: their letters beside it are kept, to be completed.
-FLANK_RANDOM = 3
 # Times that the group's own response chooses the sequences anew. A channel that sees half a motif fires as strongly
 # without the other half; its whole group does not.
 ROUNDS = 1
-# Random sequences hold no instance of a long motif. Windows from them are completed by up to this many letters, each of
-# which has to raise the group by this part of a channel's range, times the number of its channels.
-MOST_LETTERS = 12
-LETTER_RISES = 0.02
-N_COMPLETED = 8
 BATCH = 512
 
 
@@ -146,7 +149,9 @@ def scene(
     inputs: Callable[[torch.Tensor], object] | None = None,
     positions: tuple[int, int] | None = None,
     n_backgrounds: int = N_BACKGROUNDS,
+    targets: Sequence[int] | None = None,
     n_random: int = N_RANDOM,
+    n_evolved: int = N_EVOLVED,
     random_state: int = 0,
 ) -> Scene:
     """Look at a layer through sequences.
@@ -155,13 +160,17 @@ def scene(
     ----------
     tail : the cut.
     length : sequence length in bp, where no sequences are given.
-    sequences : one-hot (N, 4, L), array or tensor; default `n_random` uniform random ones. The backgrounds are then
-        dinucleotide shuffles of them, else further random ones.
+    sequences : one-hot (N, 4, L), array or tensor. Without them the network is asked for its own: `n_random` uniform
+        random ones, and about `n_evolved` that are changed until they hold what it looks for (`evolution.evolved`).
+        The backgrounds are dinucleotide shuffles of the sequences given, else further random ones.
     backgrounds : one-hot (M, 4, L) of sequences without the motifs, such as the negatives of the training; the first
         ones are used, and best is to give more than are needed.
     inputs : turns a float tensor (n, 4, L) into the model's inputs, for models that take more than a sequence.
     positions : (lowest, highest) start of an inserted window, bp; default anywhere (with `sequences`, where their own
         windows lie). Give it where the network was trained on motifs in a part of the sequence only.
+    targets : columns of the classes whose motifs are looked for, where no sequences are given; default all, or 8
+        evenly spread ones.
+    n_random, n_evolved : how many sequences are made up, where none are given.
 
     Raises
     ------
@@ -172,7 +181,10 @@ def scene(
     n = CANDIDATES * n_backgrounds
     if sequences is None and length is None:
         raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
-    pool = _random(rng, n_random, length) if sequences is None else _checked(sequences)
+    if sequences is None:
+        pool = _made_up(tail, rng, length, targets, n_random, n_evolved, inputs, positions)
+    else:
+        pool = _checked(sequences)
     if backgrounds is not None:
         backgrounds = _checked(backgrounds)[:n]
         if backgrounds.shape[2] != pool.shape[2]:
@@ -189,6 +201,24 @@ def scene(
     given = sequences is not None
     settings = (inputs, positions, n_backgrounds, random_state)
     return Scene(tail, pool, maxima, backgrounds, maps, on, off, given, *settings)
+
+
+def _made_up(tail: Tail, rng, length: int, targets, n_random: int, n_evolved: int, inputs, positions) -> np.ndarray:
+    """Sequences to look for windows in where none are given: made up for each class in turn, and random ones."""
+    if targets is None:
+        at = np.linspace(0, tail.n_targets - 1, min(tail.n_targets, MOST_CLASSES))
+        targets = np.unique(at.round().astype(int)).tolist()
+    where = None if positions is None else (positions[0], positions[1] + MOTIF)
+    random = _random(rng, n_random, length)
+    each = min(n_evolved // (4 * len(targets)), n_random)  # four ways to write from each start
+    if not each:
+        return random
+    # Starts that excite one channel each already hold most of a motif, and of every channel's.
+    response = np.concatenate([peaks.numpy() for peaks in _batches(tail, random, inputs, _peak)])
+    strongest = np.argsort(-response, axis=0, kind="stable").ravel()  # the best of each channel, then the second best
+    starts = random[list(dict.fromkeys(strongest.tolist()))[: each * len(targets)]]
+    made = [evolved(tail, starts[k :: len(targets)], c, inputs=inputs, where=where) for k, c in enumerate(targets)]
+    return np.concatenate([*made, random])
 
 
 def feature(scene: Scene, seed: int, members=None) -> Feature:
@@ -212,8 +242,6 @@ def features(scene: Scene, seeds, members=None) -> list[Feature]:
     for _ in range(ROUNDS + 1):
         found = []
         for seed, group, (windows, starts) in zip(seeds, groups, _windows(scene, seeds, groups), strict=True):
-            if not scene.given:
-                windows, starts = _completed(scene, windows[:N_COMPLETED], starts[:N_COMPLETED], group)
             found.append(_inserted(scene, seed, group, windows, starts))
         if members is None:
             groups = [_risen(one) for one in found]
@@ -221,6 +249,15 @@ def features(scene: Scene, seeds, members=None) -> list[Feature]:
         replace(one, members=np.asarray(group), maps=one.maps[:, torch.as_tensor(group)])
         for one, group in zip(found, groups, strict=True)
     ]
+
+
+def weak(found: list[Feature]) -> str:
+    """Why features cannot be read: one that its own windows do not bring near its strong level; "" if there is none."""
+    for one in found:
+        reached = one.rise[one.seed]
+        if reached < HALF:
+            return f"on these backgrounds channel {one.seed} reaches {reached:.0%} of its strong level, no more"
+    return ""
 
 
 def _risen(one: Feature) -> list[int]:
@@ -298,11 +335,15 @@ def outputs(scene: Scene, x: np.ndarray) -> np.ndarray:
 
 
 def planted(scene: Scene, tried: list[Feature], n: int, share: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Random sequences with features' windows written in, on average `share` in each: maxima (n, K), logits (n, C)."""
+    """Random sequences with features' windows written in: maxima (n, K), logits (n, C).
+
+    Each in half of the sequences, or, of many, so rarely that there are `share` in each on average.
+    """
+    each = min(0.5, share / len(tried))
     rng = np.random.default_rng([scene.random_state, n])
     x = _random(rng, n, scene.pool.shape[2])
     for row in range(n):
-        for k in np.nonzero(rng.random(len(tried)) < share / len(tried))[0]:
+        for k in np.nonzero(rng.random(len(tried)) < each)[0]:
             b = rng.integers(len(tried[k].windows))
             window = dna.one_hot(tried[k].windows[b])[0]
             start = tried[k].starts[b]
@@ -321,10 +362,14 @@ def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np
     windows the ones most like each other are taken: where the channel sees a part of a motif only, the rest of it
     stands beside the true instances and not beside the chance ones.
     """
-    scale = np.where(scene.range > 0, scene.range, np.inf)
-    level = np.clip((scene.maxima - scene.off) / scale, 0, 1)
     n = min(N_CANDIDATES, len(scene.pool))
-    rows = np.array([np.argsort(-level[:, group].sum(1), kind="stable")[:n] for group in groups])
+    backgrounds = _peak(scene.maps).numpy()
+    rows = np.array(
+        [
+            _exciting(_summed(scene, scene.maxima, g), _summed(scene, backgrounds, g) if scene.given else None, n)
+            for g in groups
+        ]
+    )
     flat = rows.ravel()
     x, channel, length = scene.pool[flat], np.repeat(seeds, n), scene.pool.shape[2]
     keep = scene.off[channel] + KEEPS * (scene.maxima[flat, channel] - scene.off[channel])
@@ -341,12 +386,29 @@ def _windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple[list[np
     for first in range(0, len(x), n):
         mine = np.arange(first, first + n)
         order, left, right = _most_alike(x[mine], start[mine], stop[mine])
-        if not scene.given:
-            left, right = max(left, FLANK_RANDOM), max(right, FLANK_RANDOM)
         best = mine[order]
         low, high = np.maximum(start[best] - left, 0), np.minimum(stop[best] + right, length)
         chosen.append(([x[i, :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
     return chosen
+
+
+def _summed(scene: Scene, maxima: np.ndarray, group: list[int]) -> np.ndarray:
+    """A group's response to sequences (N,): its channels' levels, each between 0 (off) and 1 (on), summed."""
+    scale = np.where(scene.range[group] > 0, scene.range[group], np.inf)
+    return np.clip((maxima[:, group] - scene.off[group]) / scale, 0, 1).sum(1)
+
+
+def _exciting(response: np.ndarray, by_chance: np.ndarray | None, n: int) -> np.ndarray:
+    """Sequences that excite a group beyond what backgrounds do, n of them evenly from the strongest to the weakest.
+
+    The very strongest are often chance likenesses that a kernel happens to prefer; of instances there are many. Not so
+    among sequences that the network made up (no `by_chance`): there the strongest are taken.
+    """
+    order = np.argsort(-response, kind="stable")
+    if by_chance is None:
+        return order[:n]
+    beyond = int(np.clip((response > np.quantile(by_chance, BY_CHANCE)).sum(), n, MOST_BEYOND * n))
+    return order[np.linspace(0, beyond - 1, n).astype(int)]
 
 
 def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, int, int]:
@@ -366,40 +428,6 @@ def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.
     motif = slice(FLANK - left, FLANK + core + right)
     score = (laid[..., motif] * np.log(4 * shares[:, motif])).sum((1, 2))
     return np.argsort(-score.round(6), kind="stable")[:N_WINDOWS], left, right
-
-
-def _completed(
-    scene: Scene, windows: list[np.ndarray], starts, group: list[int]
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Windows with letters changed, one at a time and the best first, for as long as the group as a whole rises."""
-    weight = np.zeros(len(scene.on))
-    weight[group] = np.divide(1, scene.range[group], out=np.zeros(len(group)), where=scene.range[group] > 0)
-    windows, starts = list(windows), np.asarray(starts)
-    open_ = set(range(len(windows)))
-    for _ in range(MOST_LETTERS):
-        trials = [(k, trial) for k in sorted(open_) for trial in (windows[k], *_one_letter_off(windows[k]))]
-        if not trials:
-            break
-        owner = np.array([k for k, _ in trials])
-        x = _written(scene.backgrounds[owner % len(scene.backgrounds)], [t for _, t in trials], starts[owner])
-        score = torch.cat(list(_batches(scene.tail, x, scene.inputs, _peak))).numpy() @ weight
-        for k in list(open_):
-            mine = np.nonzero(owner == k)[0]  # the first of them is the window as it stands
-            best = mine[score[mine].argmax()]
-            if score[best] > score[mine[0]] + LETTER_RISES * len(group):
-                windows[k] = trials[best][1]
-            else:
-                open_.remove(k)
-    return windows, starts
-
-
-def _one_letter_off(window: np.ndarray):
-    """All windows with one letter changed."""
-    for base, place in zip(*np.nonzero(window == 0), strict=True):
-        changed = window.copy()
-        changed[:, place] = 0
-        changed[base, place] = 1
-        yield changed
 
 
 def _written(backgrounds: np.ndarray, windows: list[np.ndarray], starts) -> np.ndarray:

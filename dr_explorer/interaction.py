@@ -17,7 +17,7 @@ import xarray as xr
 
 from dr_explorer import groups as feature_groups
 from dr_explorer.finding import alike
-from dr_explorer.logic import read
+from dr_explorer.logic import read, unclear
 from dr_explorer.tail import Tail
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def pairwise(
     channels : seeds of the features; default up to 8 of the 16 with the largest importance in any restart, without
         those that stand for the same feature as a more important one.
     groups : the features' channels, instead, the seed first: ``[[3, 17], [8]]``.
-    sequences : one-hot (N, 4, L) with instances of what the network knows, such as its test set. Without them random
-        ones are used: enough for motifs up to about 7 bp, which occur in them; longer ones may be read as too weak.
+    sequences : one-hot (N, 4, L) with instances of what the network knows, such as its test set. Without them the
+        network is asked for its own: random ones, changed until they hold what it looks for.
     example_input : an input of the model; needed where no sequences are given, or where it takes more than one input.
     backgrounds : one-hot (M, 4, L) of sequences without the motifs, such as the negatives of the training, to insert
         windows in; default dinucleotide shuffles of the sequences, or random ones.
@@ -252,6 +252,7 @@ def pairwise(
         backgrounds=backgrounds,
         inputs=inputs,
         positions=positions,
+        targets=[column],
         n_backgrounds=n_backgrounds,
         random_state=random_state,
     ).without(channels)
@@ -296,6 +297,8 @@ def _read_pairs(scene, found, column: int, threshold: float) -> xr.Dataset:
     for (i, j), table in zip(pairs, tables, strict=True):
         for a, b, logits in ((i, j, table), (j, i, table.swapaxes(0, 1))):
             reading = read(logits, [f"ch {found[a].seed}", f"ch {found[b].seed}"], threshold)
+            if weakness := feature_groups.weak([found[a], found[b]]):
+                reading = unclear(reading, weakness)
             for name, value in zip(numbers[:4], reading.corners[[0, 1, 0, 1], [0, 0, 1, 1]], strict=True):
                 data[name][a, b] = value
             for name in numbers[4:]:

@@ -19,10 +19,13 @@ SURE = 0.8
 # Up to this part of the corners' range a non-linearity still counts as none.
 ADDITIVE = 0.3
 # Features whose corners between none and all stay within this part of the outer ones put no threshold between them,
-# even where every background agrees on the corners' sides: planted ANDs and ORs have 0.6 and more.
-MIDDLE = 0.4
+# whether or not the backgrounds agree on the corners' sides: planted ANDs and ORs have 0.6 and more.
+MIDDLE = 0.5
 # An OR with a non-linearity below this part of the range is one where either feature makes the other redundant.
 REDUNDANT = -0.5
+# Features that take the class this part of the way to its threshold, and not across, leave their logic open: something
+# else is needed, or they are parts of longer motifs.
+FAR = 0.5
 # Corners that differ by less than this many logits say that the features do nothing here.
 FLAT = 0.5
 MOST_FEATURES = 3
@@ -141,7 +144,7 @@ def read(logits: np.ndarray, names=None, threshold: float = 0.0) -> Reading:
     nonlinearity = highest_interaction(corners)
     relative = nonlinearity / spread if spread > 0 else np.nan
     formula = shortest(tuple(bits.ravel().tolist()), tuple(names))
-    if n > 1 and is_graded(corners, MIDDLE if confidence >= SURE else 1.0):
+    if n > 1 and is_graded(corners):
         logic = "additive"
     elif confidence >= SURE:
         logic = PAIR_NAMES[_order(bits)] if n == 2 else formula
@@ -149,7 +152,13 @@ def read(logits: np.ndarray, names=None, threshold: float = 0.0) -> Reading:
         logic = "unclear"
     redundant = logic == "OR" and relative < REDUNDANT
     sentence = _sentence(logic, formula, names, redundant)
-    return Reading(logic, formula, bits, corners + threshold, confidence, nonlinearity, relative, redundant, sentence)
+    reading = Reading(
+        logic, formula, bits, corners + threshold, confidence, nonlinearity, relative, redundant, sentence
+    )
+    if logic in ("never", "always") and spread >= FLAT and np.abs(corners).min() <= (1 - FAR) * abs(corners.flat[0]):
+        listed = " and ".join(names)
+        return unclear(reading, f"{listed} move the class most of the way to its threshold, and not across")
+    return reading
 
 
 def unclear(reading: Reading, why: str) -> Reading:
@@ -164,7 +173,7 @@ def highest_interaction(corners: np.ndarray) -> float:
     return float(corners)
 
 
-def is_graded(corners: np.ndarray, middle: float = 1.0) -> bool:
+def is_graded(corners: np.ndarray, middle: float = MIDDLE) -> bool:
     """Do the features add up with no threshold between them: corners (2,) * F, the threshold at 0.
 
     The best additive fit leaves at most `ADDITIVE` of the range (as a pair's non-linearity would be counted), the class
