@@ -27,13 +27,14 @@ class Budget:
     """Lets a thing be done again only when it takes no more than its share of the time.
 
     What it takes is counted in the thread's own processor time: waiting for the interpreter while a cell computes is no
-    cost to anybody.
+    cost to anybody. Who comes a little late, because a burst of the ascent had to end first, is due earlier the next
+    time, so that the rate is kept.
     """
 
     def __init__(self, least: float, share: float, most: float = float("inf")) -> None:
         self._least, self._most, self._share = least, most, share  # s between two; share of the time
         self._next = float("-inf")
-        self._began = 0.0
+        self._began = self._at = 0.0
 
     def due(self) -> bool:
         return time.monotonic() >= self._next
@@ -42,11 +43,13 @@ class Budget:
         self._next = float("-inf")
 
     def __enter__(self) -> None:
-        self._began = time.thread_time()
+        self._began, self._at = time.thread_time(), time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         cost = time.thread_time() - self._began
-        self._next = time.monotonic() + min(max(self._least, cost / self._share), self._most)
+        gap = min(max(self._least, cost / self._share), self._most)
+        late = self._at - self._next
+        self._next = self._at + gap - (late if late < gap else 0.0)
 
 
 class Picture:

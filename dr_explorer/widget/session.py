@@ -27,7 +27,9 @@ from dr_explorer.widget.pairing import Pairing, Question, listed
 from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
 
-SLOWEST_FRAMES = 1 / 15  # s between two frames that pages could take, whatever making them costs
+#: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in six
+#: may miss its repaint.
+SLOWEST_FRAMES = 1 / 18
 BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
 
 
