@@ -7,12 +7,12 @@ netCDF's own strings end at the first NUL.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
+from dr_explorer import files
 
 FORMAT = "dr_explorer resolution"
 #: Raised when a file written now could be misread by an older reader. `load` reads this version and all before it.
@@ -30,26 +30,14 @@ def save(dataset: xr.Dataset, path: str | Path) -> None:
     OSError
         Where it cannot be written; says where and why.
     """
-    path = Path(path)
     names = np.array([json.dumps(str(name)) for name in dataset.target.values], dtype=object)
     stored = dataset.assign_coords(target=names)
     stored.attrs = {**dataset.attrs, "format": FORMAT, "format_version": FORMAT_VERSION}
     packed = {
         name: {"zlib": True, "complevel": 1} for name, v in stored.data_vars.items() if v.dtype.kind in "fiu" and v.ndim
     }
-    try:
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    os.close(handle)
-    try:
+    with files.whole(path) as part:
         stored.to_netcdf(part, engine="h5netcdf", encoding=packed)
-        os.chmod(part, 0o666 & ~_umask())  # mkstemp's own mode would keep colleagues out
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}; nothing was left there") from error
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> xr.Dataset:
@@ -80,9 +68,3 @@ def load(path: str | Path) -> xr.Dataset:
     del dataset.attrs["format"]
     names = np.array([json.loads(name) for name in dataset.target.values], dtype=object)
     return dataset.assign_coords(target=names)
-
-
-def _umask() -> int:
-    now = os.umask(0)
-    os.umask(now)
-    return now
