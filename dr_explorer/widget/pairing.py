@@ -88,10 +88,12 @@ class Pairing:
                 self._thread = threading.Thread(target=self._answer, name="dr_explorer pairs", daemon=True)
                 self._thread.start()
 
-    def close(self) -> None:
-        """Let the thread end at the next channel."""
+    def close(self, wait: float = 0.0) -> None:
+        """Let the thread end at the next channel; wait so many seconds for it."""
         with self._changed:
-            self._question = None
+            self._question, thread = None, self._thread
+        if wait and thread is not None:
+            thread.join(wait)
 
     def _answer(self) -> None:
         done: Question | None = None

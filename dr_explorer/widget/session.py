@@ -7,10 +7,12 @@ given two callables, so a test drives it with plain functions.
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -31,6 +33,18 @@ from dr_explorer.widget.protocol import STATES, Message, encode
 #: may miss its repaint.
 SLOWEST_FRAMES = 1 / 18
 BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
+
+
+EXIT_SECONDS = 15.0  # that Python waits at its end, at most: for the longest that reading a channel takes
+
+_OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that Python's end finds within torch would abort the process."""
+    for session in list(_OPEN):
+        session.close(EXIT_SECONDS)
 
 
 @dataclass
@@ -115,12 +129,12 @@ class Session:
 
     def close(self, wait: float = 0.0) -> None:
         """End the thread; the run is kept."""
-        if self._pairing is not None:
-            self._pairing.close()
         if self.alive:
             self._commands.put(("quit", {}, None))
             if wait and threading.current_thread() is not self._thread:
                 self._thread.join(wait)
+        if self._pairing is not None:
+            self._pairing.close(wait)
 
     @property
     def alive(self) -> bool:
@@ -128,6 +142,7 @@ class Session:
 
     def _ensure_thread(self) -> None:
         with self._starting:
+            _OPEN.add(self)
             if not self.alive:
                 self._thread = threading.Thread(target=self._loop, name="dr_explorer", daemon=True)
                 self._thread.start()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +178,39 @@ def test_closing_ends_the_thread_and_frees_the_widget() -> None:
     del made, session
     gc.collect()
     assert gone() is None
+
+
+#: A script that ends while its explorer runs, or while pairs are being read.
+SCRIPT = """
+import torch
+import dr_explorer as dr
+from pages import Reader
+
+torch.manual_seed(0)
+network = torch.nn.Sequential(
+    torch.nn.Conv1d(4, 32, 8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32 * 193, 64), torch.nn.ReLU(),
+    torch.nn.Linear(64, 4),
+)
+explorer = dr.Explorer(network, "1", example_input=torch.zeros(1, 4, 200), l2=1.0, {settings})
+reader = Reader(explorer)
+explorer.run()
+reader.wait_for(lambda m: {until})
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "until"),
+    [
+        ('rule="authors", patience=10**9, max_steps=10**9', 'm.header.get("step", 0) > 0'),
+        ("max_steps=20", 'm.header.get("state") == "done" and explorer._session._pairing is not None'),
+    ],
+    ids=["running", "reading pairs"],
+)
+def test_a_script_ends_well_whatever_the_threads_are_at(settings: str, until: str) -> None:
+    code = SCRIPT.format(settings=settings, until=until)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.real
