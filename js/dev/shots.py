@@ -14,7 +14,8 @@ STANDARD = [
     "starting=t=.08&select={\"target\":13}@1280",
     f"narrow={SELECT}@584",
     "tiny=@504",
-    "medium=@924",
+    f"medium={SELECT}&t=.75@924",
+    "keys=@1280",
     "simple=classes=1&channels=16&positions=0&logos=0&motifs=0&t=1&select={\"pair\":[3,7],\"channel\":3}@1480",
     "many=classes=919&channels=480&select={\"target\":500,\"other\":20}@1280",
     "hostile=hostile=1&t=1@1280",
@@ -36,6 +37,9 @@ def main(out: Path, shots: list[str]) -> None:
             page.goto(f"http://127.0.0.1:8931/index.html?{query}")
             page.wait_for_selector(".dr-explorer", timeout=20000)
             page.wait_for_timeout(500)
+            if name.startswith("keys"):
+                page.keyboard.press("Tab")
+                page.keyboard.press("?")
             page.screenshot(path=out / f"{name}.png", full_page=True)
             page.close()
         browser.close()

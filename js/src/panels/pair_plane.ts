@@ -2,7 +2,7 @@
 
 import { attr, MIDDLE, keyed, labels, s } from "../dom";
 import { digitsFor, finite, fixed, max, min } from "../draw/numbers";
-import { linear, ticks } from "../draw/scales";
+import { apart, linear, ticks } from "../draw/scales";
 import type { Frame } from "../protocol";
 import type { View } from "../view";
 import { basinClass, basinMark } from "./panel";
@@ -11,6 +11,7 @@ const SIDE = 100;
 const LEFT = 46;
 const MANY = 4; // basins whose counts are written
 const BOTTOM = 34;
+const NAME = 12; // px between two of them
 const DUST = 1.3; // px, radius of another class's dot
 
 export function plane(view: View) {
@@ -55,13 +56,17 @@ export function plane(view: View) {
         attr(mark, { d: basinMark(basin, t === lit ? 5 : 3.2), class: basinClass(basin), transform: `translate(${x(points[n][0])} ${y(points[n][1])})` });
       });
       const basins = [...new Set(restarts.map((t) => frame.basin[t]))].filter((b) => b > 0);
+      const means = (basins.length > MANY ? [] : basins).map((basin) => {
+        const own = points.filter((_, n) => frame.basin[restarts[n]] === basin);
+        const mean = (axis: 0 | 1) => own.reduce((sum, p) => sum + p[axis], 0) / own.length;
+        return { basin, size: own.length, x: x(mean(0)), y: y(mean(1)) };
+      });
+      means.sort((a, b) => a.y - b.y);
+      const places = apart(means.map((m) => m.y), NAME, SIDE);
       setNames(
-        (basins.length > MANY ? [] : basins).map((basin) => {
-          const own = points.filter((_, n) => frame.basin[restarts[n]] === basin);
-          const mean = (axis: 0 | 1) => own.reduce((sum, p) => sum + p[axis], 0) / own.length;
-          const cx = x(mean(0));
+        means.map(({ basin, size, x: cx }, n) => {
           const left = cx > LEFT + SIDE * 0.7;
-          return { x: cx + (left ? -9 : 9), y: y(mean(1)), words: `\u00d7${own.length}`, anchor: left ? "end" : "start", class: basinClass(basin) };
+          return { x: cx + (left ? -9 : 9), y: places[n], words: `\u00d7${size}`, anchor: left ? "end" : "start", class: basinClass(basin) };
         }),
       );
       const stops = (r: readonly [number, number]) => ticks(r[0], r[1], 3);
