@@ -284,8 +284,8 @@ class Tail:
             outputs = [self.logits(self._maps * factor) for factor in _PROBES]
         if all(bool(((y >= 0) & (y <= 1)).all()) for y in outputs) and float(torch.stack(outputs).std()) > 0:
             message = (
-                "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its end: if these are "
-                "probabilities, the ascent stops where they saturate. Give the logits with output=, or leave the "
+                "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its end: if these "
+                "are probabilities, the ascent stops where they saturate. Give the logits with output=, or leave the "
                 "squash out of the network"
             )
             self.notes.append(message)
