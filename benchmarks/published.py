@@ -17,7 +17,8 @@ import torch
 
 import dr_explorer as dr
 from dr_explorer import importance
-from dr_explorer.ascent import Ascent, start
+from dr_explorer.ascent import Ascent
+from dr_explorer.starts import start
 from dr_explorer.tail import Tail
 
 #: Recovered from the published numbers: stationarity gives l2, the oscillation of the last iterate gives the rest.

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_explorer import trials
-from dr_explorer.ascent import Ascent, start
+from dr_explorer.ascent import Ascent
+from dr_explorer.starts import start
 from dr_explorer.tail import Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, STOPPED, WAITING
 
@@ -50,7 +51,7 @@ def assert_same_ends(one: Ascent, other: Ascent) -> None:
 def test_the_end_points_do_not_depend_on_the_batch(batch_size: int, steps: int) -> None:
     run = ascent(batch_size=batch_size)
     while run.advance(steps):
-        assert run._slot.shape[1] <= batch_size
+        assert run._slots.trials.shape[1] <= batch_size
     assert_same_ends(run, REFERENCE)
 
 
@@ -112,7 +113,7 @@ def test_the_class_looked_at_goes_first() -> None:
     run.advance(3)
     run.prioritise(2)
     run.advance(1)
-    assert (run._slot[0] == 2).all()
+    assert (run._slots.trials[0] == 2).all()
     while not (run.trials.status[2] >= CONVERGED).all():
         run.advance(4)
     assert (run.trials.status[:2] == WAITING).any()

