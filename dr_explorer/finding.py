@@ -14,9 +14,9 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from dr_explorer.groups import Feature, Scene, all_corners, corners, features, levels, outputs, planted, scene, weak
+from dr_explorer.groups import Feature, Scene, all_corners, corners, features, levels, outputs, planted, weak
 from dr_explorer.logic import MOST_FEATURES, Reading, read, unclear
-from dr_explorer.tail import Tail
+from dr_explorer.scenes import scene_of
 
 # Channels tried as seeds; beyond that, those whose own strong level moves the class most.
 MOST_SEEDS = 48
@@ -134,23 +134,17 @@ def read_class(
         asked for its own, as `dr_explorer.pairwise` does.
     backgrounds, example_input, inputs, positions, threshold, random_state : as for `dr_explorer.pairwise`.
     """
-    if example_input is None:
-        if sequences is None:
-            raise ValueError("give sequences, or example_input: an input of the model, for the length of its sequences")
-        example = torch.as_tensor(np.asarray(sequences[:2])).to(torch.float32)
-        example_input = inputs(example) if inputs else example
-    tail = Tail(model, layer, example_input=example_input, output=output, device=device)
-    if not 0 <= target < tail.n_targets:
-        raise ValueError(f"there is no class {target}: the network has classes 0 to {tail.n_targets - 1}")
-    first = example_input[0] if isinstance(example_input, (tuple, list)) else example_input
-    looked = scene(
-        tail,
-        length=first.shape[-1],
+    looked = scene_of(
+        model,
+        layer,
+        target=target,
         sequences=sequences,
         backgrounds=backgrounds,
+        example_input=example_input,
         inputs=inputs,
         positions=positions,
-        targets=[target],
+        output=output,
+        device=device,
         random_state=random_state,
     )
     return find(looked, target, threshold=threshold)

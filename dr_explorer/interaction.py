@@ -18,6 +18,7 @@ import xarray as xr
 from dr_explorer import groups as feature_groups
 from dr_explorer.finding import alike
 from dr_explorer.logic import read, unclear
+from dr_explorer.scenes import scene_of
 from dr_explorer.tail import Tail
 
 if TYPE_CHECKING:
@@ -232,30 +233,28 @@ def pairwise(
     index = resolution.position_of(target)
     column = int(resolution.dataset["column"].values[index]) if "column" in resolution.dataset else index
     layer = resolution.dataset.attrs.get("layer") if layer is None else layer
-    if example_input is None:
-        if sequences is None:
-            raise ValueError("give sequences, or example_input: an input of the model, for the length of its sequences")
-        example = torch.as_tensor(np.asarray(sequences[:2])).to(torch.float32)
-        example_input = inputs(example) if inputs else example
-    tail = Tail(model, layer, example_input=example_input, output=output, device=device)
     fiv = resolution.dataset.fiv.values[index]
     if groups is not None:
         channels, members = [group[0] for group in groups], [list(group) for group in groups]
     else:
         channels, members = list(channels if channels is not None else top_channels(fiv, 2 * TOP)), None
-    _check_channels(channels, tail.shape[0])
-    first_input = example_input[0] if isinstance(example_input, (tuple, list)) else example_input
-    scene = feature_groups.scene(
-        tail,
-        length=first_input.shape[-1],
+    scene = scene_of(
+        model,
+        layer,
+        target=column,
         sequences=sequences,
         backgrounds=backgrounds,
+        example_input=example_input,
         inputs=inputs,
         positions=positions,
-        targets=[column],
+        output=output,
         n_backgrounds=n_backgrounds,
+        device=device,
         random_state=random_state,
-    ).without(channels)
+    )
+    tail = scene.tail
+    _check_channels(channels, tail.shape[0])
+    scene = scene.without(channels)
     found = feature_groups.features(scene, channels, members)
     if not named:
         found = _distinct(found)[:TOP]
