@@ -1,15 +1,22 @@
-"""How long a frame takes in the page: update and draw, then style and layout. `python speed.py` (the dev server must run).
+"""How long a frame takes in the page: update and draw, then style and layout.
+
+    python speed.py   # the dev server must run
 
 Prints, for each size, the median and the 95th percentile over the frames of a live run, beside the target; and the
 time from a click on a class to the repainted selection.
 """
 
 import statistics
-from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WATCH = """
 window.frameTimes = []; window.layoutTimes = [];
 const raf = window.requestAnimationFrame.bind(window);
@@ -35,9 +42,10 @@ def main() -> None:
         for classes, channels, target in SIZES:
             page = browser.new_page(viewport={"width": 1280, "height": 1100})
             page.add_init_script(WATCH)
-            page.goto(f"http://127.0.0.1:8931/index.html?classes={classes}&channels={channels}&live=1&t=0.02&pace=0.006")
+            query = f"classes={classes}&channels={channels}&live=1&t=0.02&pace=0.006"
+            page.goto(f"http://127.0.0.1:8931/index.html?{query}")
             page.wait_for_selector(".dr-explorer[data-state=done]", timeout=60000)
-            drawn = page.evaluate("() => [window.frameTimes.filter(t => t > 0.3), window.layoutTimes.filter(t => t > 0.3)]")
+            drawn = page.evaluate("() => [window.frameTimes, window.layoutTimes].map(all => all.filter(t => t > 0.3))")
             clicks = page.evaluate(
                 """async () => {
                   const out = [];
@@ -54,7 +62,8 @@ def main() -> None:
                   return out;
                 }"""
             )
-            print(f"{classes} x {channels:>4} | {spread(drawn[0])} | {spread(drawn[1])} | {target} ms | {spread(clicks)}")
+            drawing, with_layout = map(spread, drawn)
+            print(f"{classes} x {channels:>4} | {drawing} | {with_layout} | {target} ms | {spread(clicks)}")
             page.close()
         browser.close()
 
