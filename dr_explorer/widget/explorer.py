@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-import inspect
 import os
 import weakref
 from concurrent.futures import Future
@@ -19,22 +17,17 @@ import traitlets
 
 from dr_explorer import motifs as channel_motifs
 from dr_explorer.ascent import Ascent
-from dr_explorer.names import checked_names, position_of, target_columns
-from dr_explorer.resolution import Resolution, resolve
+from dr_explorer.names import checked_names, target_columns
+from dr_explorer.resolution import Resolution
 from dr_explorer.tail import Tail, list_layers
 from dr_explorer.widget import frames, page
-from dr_explorer.widget.picture import NO_SELECTION
+from dr_explorer.widget.arguments import check_names, sorted_arguments
 from dr_explorer.widget.protocol import COMMANDS, Message, pack
 from dr_explorer.widget.recorded import Recorded
+from dr_explorer.widget.selection import NO_SELECTION, as_indices, valid
 from dr_explorer.widget.session import Plan, Session
 
 STATIC = Path(__file__).parent / "static"
-#: Arguments of `resolve` that belong to the cut rather than to the ascent, or that make no sense in a view.
-NOT_OF_THE_ASCENT = {
-    "model", "layer", "example_input", "targets", "target_names", "output", "device", "client", "verbose",
-}  # fmt: skip
-
-
 NOTHING_YET = "nothing has run yet: call run() first"
 
 
@@ -81,7 +74,7 @@ class Explorer(anywidget.AnyWidget):
         sequences: np.ndarray | torch.Tensor | None = None,
         **resolve_arguments: Any,
     ) -> None:
-        cut, settings = _sorted_arguments(resolve_arguments)
+        cut, settings = sorted_arguments(resolve_arguments)
         tail = Tail(model, layer, example_input=example_input, output=cut.get("output"), device=cut.get("device"))
         names = checked_names(cut.get("target_names"), tail.n_targets)
         columns = target_columns(cut.get("targets"), names)
@@ -193,7 +186,7 @@ class Explorer(anywidget.AnyWidget):
 
     def set(self, **changes: Any) -> None:
         """Change ``l2``, ``n_restarts`` or ``layer`` while it runs: maps re-ascend from where they are."""
-        _check_names(changes, COMMANDS["set"], "set")
+        check_names(changes, COMMANDS["set"], "set")
         self._session.post("set", **changes).result()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -266,41 +259,13 @@ class Explorer(anywidget.AnyWidget):
         --------
         >>> explorer.select(target="GATA1", pair=(3, 17))
         """
-        _check_names(parts, tuple(NO_SELECTION), "select")
-        for part in ("target", "other"):
-            if parts.get(part) is not None:
-                parts[part] = position_of(parts[part], self._names)
-        if parts.get("clade") is not None:
-            parts["clade"] = [position_of(target, self._names) for target in parts["clade"]]
-        if parts.get("pair") is not None:
-            parts["pair"] = [int(channel) for channel in parts["pair"]]
-        for part in ("channel", "restart"):
-            if parts.get(part) is not None:
-                parts[part] = int(parts[part])
-        self.selection = {**NO_SELECTION, **self.selection, **parts}
+        check_names(parts, tuple(NO_SELECTION), "select")
+        self.selection = {**NO_SELECTION, **self.selection, **as_indices(parts, self._names)}
 
     @traitlets.validate("selection")
     def _valid_selection(self, proposal: Any) -> dict[str, Any]:
         """Pages and users may send anything: what is no index is cleared."""
-        given = proposal["value"]
-        n = len(self._names)
-
-        def index(value: Any, below: float = np.inf) -> int | None:
-            return int(value) if isinstance(value, (int, np.integer)) and 0 <= value < below else None
-
-        def several(value: Any, below: float = np.inf) -> list[int] | None:
-            items = [index(item, below) for item in value] if isinstance(value, (list, tuple)) else [None]
-            return None if None in items or not items else items  # type: ignore[return-value]
-
-        pair = several(given.get("pair"))
-        return {
-            "target": index(given.get("target"), n),
-            "other": index(given.get("other"), n),
-            "channel": index(given.get("channel")),
-            "pair": pair if pair is not None and len(pair) == 2 and pair[0] != pair[1] else None,
-            "clade": several(given.get("clade"), n),
-            "restart": index(given.get("restart")),
-        }
+        return valid(proposal["value"], len(self._names))
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -367,23 +332,6 @@ def _obey(session: Session, content: dict[str, Any]) -> None:
 
 def _selection_changed(change: dict[str, Any]) -> None:
     change["owner"]._session.post("select", selection=change["new"])
-
-
-def _sorted_arguments(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments of `resolve` parted into those of the cut and those of the ascent."""
-    known = inspect.signature(resolve).parameters
-    _check_names(arguments, tuple(set(known) - {"model", "layer", "example_input", "client", "verbose"}), "Explorer")
-    cut = {k: v for k, v in arguments.items() if k in NOT_OF_THE_ASCENT}
-    told = {k: known[k].default for k in ("n_restarts", "rule")}  # what the view tells before anything has run
-    return cut, {**told, **{k: v for k, v in arguments.items() if k not in NOT_OF_THE_ASCENT}}
-
-
-def _check_names(given: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(sorted(known))}"
-            raise TypeError(f"{where} has no argument {name!r}{hint}")
 
 
 def _layer_table(table: Any) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ from dr_explorer import __version__, files
 from dr_explorer.widget import frames
 from dr_explorer.widget.columns import squeeze
 from dr_explorer.widget.frozen import Frozen
-from dr_explorer.widget.picture import NO_SELECTION, Picture
+from dr_explorer.widget.picture import Picture
 from dr_explorer.widget.protocol import Message
+from dr_explorer.widget.selection import NO_SELECTION
 
 #: The page may run its own script and nothing else, and may ask nobody for anything.
 POLICY = (

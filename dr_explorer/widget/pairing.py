@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from dr_explorer import groups, logic
+from dr_explorer.evolution import COST
+from dr_explorer.scenes import N_EVOLVED, N_RANDOM
 from dr_explorer.tail import Tail
 from dr_explorer.widget.protocol import Message
 
 LISTED = 14  # channels in the matrix, as many as the importance panel leaves unfolded
 RANKING_BACKGROUNDS = 16  # for the matrix; a chosen pair is read on all of them
 SCENE_SECONDS = 10.0  # spent at most on looking at sequences before the first channel is read
-FEWEST, MOST = 1_000, 16_000  # sequences looked at
+FEWEST = 1_000  # random sequences looked at
 TELL_SECONDS = 0.5  # between two matrices that are still being filled
 NORMAL_95 = 1.96
 
@@ -67,11 +69,19 @@ class Pairing:
     ----------
     tail : the cut.
     tell : called on that thread with each ``pairs`` or ``pair`` message.
-    sequences : one-hot (N, 4, L) to read channels in; random ones where None.
+    sequences : one-hot (N, 4, L) to read channels in; where None, ones that the network makes up for the class first
+        asked about.
+    backgrounds : one-hot (M, 4, L) without the motifs, as for `dr_explorer.pairwise`.
     """
 
-    def __init__(self, tail: Tail, tell: Callable[[Message], None], sequences: np.ndarray | None = None) -> None:
-        self.tail, self._tell, self._sequences = tail, tell, sequences
+    def __init__(
+        self,
+        tail: Tail,
+        tell: Callable[[Message], None],
+        sequences: np.ndarray | None = None,
+        backgrounds: np.ndarray | None = None,
+    ) -> None:
+        self.tail, self._tell, self._sequences, self._backgrounds = tail, tell, sequences, backgrounds
         self._scene: groups.Scene | None = None
         self._features: dict[int, groups.Feature] = {}
         self._question: Question | None = None
@@ -114,7 +124,8 @@ class Pairing:
             self._tell(_no_pairs(question, "Reading how this class's channels act together, in sequences …"))
         if self._scene is None:
             # Backgrounds without the motifs asked for; made for the first class, and as good for the others.
-            self._scene = _scene(self.tail, self._sequences).without(question.channels)
+            scene = _scene(self.tail, question.column, self._sequences, self._backgrounds)
+            self._scene = scene.without(question.channels)
         first = question.pair or ()
         told_pair, told_at = False, time.monotonic()
         wanted = list(dict.fromkeys([*first, *question.channels]))
@@ -202,16 +213,19 @@ def listed(ofiv: np.ndarray) -> tuple[int, ...]:
     return tuple(int(k) for k in top[np.argsort(-ofiv[top], kind="stable")])
 
 
-def _scene(tail: Tail, sequences: np.ndarray | None) -> groups.Scene:
+def _scene(tail: Tail, column: int, sequences: np.ndarray | None, backgrounds: np.ndarray | None) -> groups.Scene:
     """Sequences and what they do at this layer; as many as the time allows."""
     length, inputs = sequence_inputs(tail.example)
+    settings = {"inputs": inputs, "backgrounds": backgrounds, "targets": [column]}
     if sequences is not None:
-        return groups.scene(tail, sequences=sequences, inputs=inputs)
+        return groups.scene(tail, sequences=sequences, **settings)
     began = time.monotonic()
-    groups.scene(tail, length=length, inputs=inputs, n_random=groups.N_BACKGROUNDS)
+    groups.scene(tail, length=length, n_random=groups.N_BACKGROUNDS, n_evolved=0, **settings)
     each = (time.monotonic() - began) / ((1 + groups.CANDIDATES) * groups.N_BACKGROUNDS)
-    n = int(np.clip(SCENE_SECONDS / each, FEWEST, MOST))
-    return groups.scene(tail, length=length, inputs=inputs, n_random=n)
+    half = SCENE_SECONDS / each / 2  # runs of the network for either kind
+    n_random = int(np.clip(half, FEWEST, N_RANDOM))
+    n_evolved = int(min(half / COST, N_EVOLVED))
+    return groups.scene(tail, length=length, n_random=n_random, n_evolved=n_evolved, **settings)
 
 
 def sequence_inputs(example: Sequence[Any]) -> tuple[int, Callable | None]:

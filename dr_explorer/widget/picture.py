@@ -18,9 +18,6 @@ VIEW_SHARE = 0.04  # of the time, at most, goes into making and sending what is 
 TREE_SECONDS = 1.0  # between two trees while a run lasts
 READING_SECONDS = 0.05  # between two readings of the selected class
 LIVE_RESAMPLINGS = 100  # of the restarts, for an interval that still moves; at rest there are as many as by default
-NO_SELECTION: dict[str, Any] = {
-    "target": None, "other": None, "channel": None, "pair": None, "clade": None, "restart": None,
-}  # fmt: skip
 
 
 class Budget:

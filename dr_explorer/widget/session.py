@@ -22,17 +22,18 @@ import numpy as np
 
 from dr_explorer.ascent import Ascent
 from dr_explorer.widget import frames
+from dr_explorer.widget.asking import Asking
 from dr_explorer.widget.credit import Credit
 from dr_explorer.widget.frozen import Frozen
+from dr_explorer.widget.pace import Pace
 from dr_explorer.widget.page import Standing
-from dr_explorer.widget.pairing import Pairing, Question, listed
-from dr_explorer.widget.picture import NO_SELECTION, VIEW_SHARE, Budget, Picture
+from dr_explorer.widget.picture import VIEW_SHARE, Budget, Picture
 from dr_explorer.widget.protocol import STATES, Message, encode
+from dr_explorer.widget.selection import NO_SELECTION
 
 #: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in six
 #: may miss its repaint.
 SLOWEST_FRAMES = 1 / 18
-BURST_SECONDS = 0.02  # of ascent between two looks at the queue: a click never waits longer than about this
 
 
 EXIT_SECONDS = 15.0  # that Python waits at its end, at most: for the longest that reading a channel takes
@@ -98,12 +99,9 @@ class Session:
         self._outbox: list[Message] = []  # replies, sent before frames
         self._meta: Message | None = None
         self._meta_due = False
-        self._pairing: Pairing | None = None
-        self._told: dict[tuple[Any, ...], Message] = {}  # this run's "pairs" by class, and "pair" by class and channels
+        self._asking = Asking(self._heard_of_pairs, plan.sequences)
         self._frames = Budget(0.0, VIEW_SHARE / 2, SLOWEST_FRAMES)
-        self._burst = 1
-        self._started = self._elapsed = 0.0
-        self._rate = 0.0
+        self._pace = Pace()
 
     # -- from any thread -----------------------------------------------------------------------------------------------
 
@@ -133,8 +131,7 @@ class Session:
             self._commands.put(("quit", {}, None))
             if wait and threading.current_thread() is not self._thread:
                 self._thread.join(wait)
-        if self._pairing is not None:
-            self._pairing.close(wait)
+        self._asking.close(wait)
 
     @property
     def alive(self) -> bool:
@@ -182,11 +179,7 @@ class Session:
                 answer.set_result(result)
 
     def _advance(self) -> None:
-        before = time.perf_counter()
-        done = self._run.advance(self._burst)
-        took = time.perf_counter() - before
-        self._rate = 0.8 * self._rate + 0.2 * (done / max(took, 1e-9)) if self._rate else done / max(took, 1e-9)
-        self._burst = int(np.clip(self._burst * BURST_SECONDS / max(took, 1e-6), 1, 2 * self._burst + 1))
+        self._pace.advance(self._run)
         self._fresh = True
         if self._run.finished:
             self._rest("done")
@@ -194,8 +187,7 @@ class Session:
     def _rest(self, state: str) -> None:
         """Come to rest: done, stopped or failed."""
         assert state in STATES
-        if self.state == "running":
-            self._elapsed += time.monotonic() - self._started
+        self._pace.hold()
         self.state = state
         self._do_settle()
         self.at_rest.set()
@@ -232,20 +224,6 @@ class Session:
         self.error = error
         self._rest("failed")
 
-    def _consider_pairs(self) -> None:
-        """Have the selected class's channels read in pairs, once all its restarts have ended."""
-        run, target = self._run, self._picture.target(self._selection)
-        if not isinstance(run, Ascent) or not run.trials.ended[target].all():
-            return
-        ofiv = self._picture.ofiv_of(target)
-        if ofiv is None:
-            return
-        if self._pairing is None or self._pairing.tail is not run.tail:
-            self._pairing = Pairing(run.tail, self._heard_of_pairs, self.plan.sequences)
-        pair = self._selection["pair"]
-        pair = None if pair is None or max(pair) >= len(ofiv) else tuple(pair)
-        self._pairing.ask(Question(target, run.targets[target], listed(ofiv), pair))
-
     def _heard_of_pairs(self, message: Message) -> None:
         self._commands.put(("told", {"message": message}, None))
 
@@ -255,17 +233,14 @@ class Session:
         if message.header["type"] == "pair":
             others = self._picture.across_classes(message.header["pair"])
             message = Message(message.header, {**message.arrays, "others": others})
-        pair = sorted(message.header.get("pair", ()))
-        self._told[(message.header["type"], message.header["target"], *pair)] = message
+        self._asking.keep(message)
         self._outbox.append(message)
 
     def _told_now(self) -> list[Message]:
-        """What has been told of the selected class's pairs: its matrix, and the pair that is selected."""
+        """What has been told of the selected class's pairs."""
         if self._picture is None:
             return []
-        target, pair = self._picture.target(self._selection), sorted(self._selection["pair"] or ())
-        keys = ("pairs", target), ("pair", target, *pair)
-        return [self._told[key] for key in keys if key in self._told]
+        return self._asking.told(self._picture.target(self._selection), self._selection["pair"])
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
@@ -290,21 +265,22 @@ class Session:
 
     def _take_up(self, run: Any) -> None:
         """Another run: what was known of the one before is gone."""
-        self._run, self.error, self._rate, self._elapsed = run, None, 0.0, 0.0
-        self._meta, self._picture, self._told = None, Picture(run), {}
+        self._run, self.error, self._pace = run, None, Pace()
+        self._meta, self._picture = None, Picture(run)
+        self._asking.forget()
         self.run_number += 1
-        self._burst, self._meta_due = 1, True
+        self._meta_due = True
         run.prioritise(self._selection["target"])
         self._resume()
 
     def _resume(self) -> None:
-        self._started = time.monotonic()
+        self._pace.go()
         self.state, self._fresh = "running", True
         self.at_rest.clear()
 
     def _do_pause(self) -> None:
         if self.state == "running":
-            self._elapsed += time.monotonic() - self._started
+            self._pace.hold()
             self.state, self._fresh = "paused", True
 
     def _do_resume(self) -> None:
@@ -378,10 +354,8 @@ class Session:
         """How the run stands now, copied, for the stand-alone page; None where nothing has run."""
         if self._run is None:
             return None
-        pairs = list(self._told.values())
-        return Standing(
-            Frozen(self._run), self._described(), self._picture.tree, pairs, self._heading(), self._selection
-        )
+        tree, pairs = self._picture.tree, self._asking.all_told()
+        return Standing(Frozen(self._run), self._described(), tree, pairs, self._heading(), self._selection)
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
@@ -418,7 +392,7 @@ class Session:
             self._picture.tree_is_new = False
             return self._picture.tree
         self._fresh = False
-        self._consider_pairs()
+        self._asking.consider(self._run, self._picture, self._selection)
         return self._frame()
 
     def _described(self) -> Message:
@@ -437,12 +411,11 @@ class Session:
         return Message({"run": self.run_number, "seq": self._seq, **message.header}, message.arrays)
 
     def _heading(self) -> dict[str, Any]:
-        running = time.monotonic() - self._started if self.state == "running" else 0.0
         return {
             "state": self.state,
             "message": None if self.error is None else str(self.error) or type(self.error).__name__,
-            "elapsed": self._elapsed + running,
-            "rate": self._rate,
+            "elapsed": self._pace.elapsed,
+            "rate": self._pace.rate,
         }
 
     def _frame(self) -> Message:
@@ -454,5 +427,4 @@ class Session:
         if self.state != "running" or not self._run.trials.ended.any():
             return None
         share = float(frames.summary(self._run)["class_progress"].mean())
-        running = self._elapsed + time.monotonic() - self._started
-        return running * (1 - share) / share
+        return self._pace.elapsed * (1 - share) / share

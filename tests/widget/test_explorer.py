@@ -202,7 +202,7 @@ reader.wait_for(lambda m: {until})
     ("settings", "until"),
     [
         ('rule="authors", patience=10**9, max_steps=10**9', 'm.header.get("step", 0) > 0'),
-        ("max_steps=20", 'm.header.get("state") == "done" and explorer._session._pairing is not None'),
+        ("max_steps=20", 'm.header.get("state") == "done" and explorer._session._asking._pairing is not None'),
     ],
     ids=["running", "reading pairs"],
 )
