@@ -19,11 +19,13 @@ class Asking:
     Parameters
     ----------
     tell : called on the reading thread with each ``pairs`` or ``pair`` message.
-    sequences : one-hot (N, 4, L) to read pairs in; random ones where None.
+    sequences, backgrounds : one-hot (N, 4, L) to read pairs in, as for `Pairing`.
     """
 
-    def __init__(self, tell: Callable[[Message], None], sequences: np.ndarray | None) -> None:
-        self._tell, self._sequences = tell, sequences
+    def __init__(
+        self, tell: Callable[[Message], None], sequences: np.ndarray | None, backgrounds: np.ndarray | None = None
+    ) -> None:
+        self._tell, self._sequences, self._backgrounds = tell, sequences, backgrounds
         self._pairing: Pairing | None = None
         self._told: dict[tuple[Any, ...], Message] = {}  # "pairs" by class, "pair" by class and channels
 
@@ -36,7 +38,7 @@ class Asking:
         if ofiv is None:
             return
         if self._pairing is None or self._pairing.tail is not run.tail:
-            self._pairing = Pairing(run.tail, self._tell, self._sequences)
+            self._pairing = Pairing(run.tail, self._tell, self._sequences, self._backgrounds)
         pair = selection["pair"]
         pair = None if pair is None or max(pair) >= len(ofiv) else tuple(pair)
         self._pairing.ask(Question(target, run.targets[target], listed(ofiv), pair))

@@ -41,7 +41,8 @@ class Explorer(anywidget.AnyWidget):
     example_input : tensor (N, 4, L), or a tuple of the model's inputs.
     targets, target_names, output, device, n_restarts, l2, rule, init, random_state, ... : as for `dr_explorer.resolve`.
     name : what the view calls the network; default the name of its class.
-    sequences : one-hot (N, 4, L), real ones, for reading pairs of channels; random ones where None.
+    sequences : one-hot (N, 4, L), real ones, for reading pairs of channels; where None, ones the network makes up.
+    backgrounds : one-hot (M, 4, L) of sequences without the motifs, to read pairs on, as for `pairwise`.
 
     Examples
     --------
@@ -72,6 +73,7 @@ class Explorer(anywidget.AnyWidget):
         example_input: torch.Tensor | tuple[torch.Tensor, ...],
         name: str | None = None,
         sequences: np.ndarray | torch.Tensor | None = None,
+        backgrounds: np.ndarray | torch.Tensor | None = None,
         **resolve_arguments: Any,
     ) -> None:
         cut, settings = sorted_arguments(resolve_arguments)
@@ -107,7 +109,7 @@ class Explorer(anywidget.AnyWidget):
             )
 
         self_names = [names[c] for c in columns]
-        self._open(Plan(begin, describe, tail.layer, settings, sequences), self_names)
+        self._open(Plan(begin, describe, tail.layer, settings, sequences, backgrounds), self_names)
 
     @classmethod
     def from_resolution(cls, resolution: Resolution, *, name: str = "saved result") -> Explorer:

@@ -18,7 +18,7 @@ import numpy as np
 
 from dr_explorer import groups, logic
 from dr_explorer.evolution import COST
-from dr_explorer.scenes import N_EVOLVED, N_RANDOM
+from dr_explorer.scenes import MOST_CLASSES, N_EVOLVED, N_RANDOM
 from dr_explorer.tail import Tail
 from dr_explorer.widget.protocol import Message
 
@@ -69,8 +69,8 @@ class Pairing:
     ----------
     tail : the cut.
     tell : called on that thread with each ``pairs`` or ``pair`` message.
-    sequences : one-hot (N, 4, L) to read channels in; where None, ones that the network makes up for the class first
-        asked about.
+    sequences : one-hot (N, 4, L) to read channels in; where None, ones that the network makes up (for the class
+        first asked about, where there are many).
     backgrounds : one-hot (M, 4, L) without the motifs, as for `dr_explorer.pairwise`.
     """
 
@@ -216,7 +216,8 @@ def listed(ofiv: np.ndarray) -> tuple[int, ...]:
 def _scene(tail: Tail, column: int, sequences: np.ndarray | None, backgrounds: np.ndarray | None) -> groups.Scene:
     """Sequences and what they do at this layer; as many as the time allows."""
     length, inputs = sequence_inputs(tail.example)
-    settings = {"inputs": inputs, "backgrounds": backgrounds, "targets": [column]}
+    targets = None if tail.n_targets <= MOST_CLASSES else [column]  # None: all of them
+    settings = {"inputs": inputs, "backgrounds": backgrounds, "targets": targets}
     if sequences is not None:
         return groups.scene(tail, sequences=sequences, **settings)
     began = time.monotonic()

@@ -56,7 +56,8 @@ class Plan:
     describe: Callable[[Any, dict[str, Any]], Message]  # (run or None, settings) -> the meta message
     layer: str
     settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent; n_restarts, rule always
-    sequences: np.ndarray | None = None  # (N, 4, L) to read pairs in; random ones where None
+    sequences: np.ndarray | None = None  # (N, 4, L) to read pairs in; where None the network makes some up
+    backgrounds: np.ndarray | None = None  # (M, 4, L) to read them on
 
 
 class Session:
@@ -99,7 +100,7 @@ class Session:
         self._outbox: list[Message] = []  # replies, sent before frames
         self._meta: Message | None = None
         self._meta_due = False
-        self._asking = Asking(self._heard_of_pairs, plan.sequences)
+        self._asking = Asking(self._heard_of_pairs, plan.sequences, plan.backgrounds)
         self._frames = Budget(0.0, VIEW_SHARE / 2, SLOWEST_FRAMES)
         self._pace = Pace()
 
