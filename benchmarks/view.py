@@ -10,8 +10,9 @@ target.
 * frames: drawn in the page, counted over some seconds.
 * click: from the press on a class to the next paint, as the browser's own Event Timing has it; then, without a target,
   to the class's own numbers.
-* cost: trial-steps a second with a page that only acknowledges (a Python client of the same kernel, no browser)
-  against the same run with nobody looking; and with Chromium on the same two cores.
+* cost: trial-steps a second with somebody looking against the same run with nobody, in turn. Whoever looks only
+  acknowledges, within the process; beside it, what a notebook adds: a kernel that sends to a Python client, and a
+  Chromium that draws, all on the same two cores.
 
 Needs the test dependencies and a Chromium.
 """
@@ -19,7 +20,8 @@ Needs the test dependencies and a Chromium.
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
+import io
 import statistics
 import sys
 import tempfile
@@ -65,7 +67,7 @@ SHOW = "del session.heard; session._context = shown; _ = session.post('hello')"
 WARM_UP = 4.0  # s from the press of Run until figures are taken
 COUNTED = 10.0  # s in which frames are counted
 CLICKS = 30
-PHASES, PHASE = 6, 4.0  # times the throughput is taken with and without a page, s each
+PHASES, PHASE = 6, 3.0  # times the throughput is taken with and without a page, s each
 SETTLED = 60.0  # s until a run's memory has found its size
 TARGETS = {
     "frames": ("frames a second", "at least", 15.0),
@@ -75,6 +77,8 @@ TARGETS = {
     "first paint": ("first paint after the cell, s", "at most", 0.5),
     "cost": ("making and sending frames, % of the ascent", "at most", 5.0),
     "sent": ("frames a second sent meanwhile", None, None),
+    "kernel cost": ("through a kernel to a Python client, % of the ascent", None, None),
+    "kernel sent": ("frames a second sent meanwhile", None, None),
     "chromium": ("with Chromium on the same cores, % of the ascent", None, None),
     "bundle": ("bundle, kB", "at most", 80.0),
     "errors": ("console errors", "at most", 0.0),
@@ -241,14 +245,6 @@ class Consumer:
             raise RuntimeError(f"the kernel did not finish {code[:60]!r}")
         return self._printed.get(message["header"]["msg_id"], "")
 
-    def throughput(self) -> tuple[float, float]:
-        """Trial-steps and frames a second, over one phase."""
-        before, frames = self.run(DONE).split(), self.sent
-        time.sleep(PHASE)
-        after = self.run(DONE).split()
-        seconds = float(after[0]) - float(before[0])
-        return (int(after[1]) - int(before[1])) / seconds, (self.sent - frames) / seconds
-
     def close(self) -> None:
         self._open = False
         self._thread.join()
@@ -256,22 +252,58 @@ class Consumer:
         self.manager.shutdown_kernel(now=True)
 
 
-def cost(size: tuple[int, int, int]) -> dict[str, float]:
-    """What looking takes of the ascent's throughput: phases with and without, in turn."""
-    consumer = Consumer(size)
+class InProcess:
+    """The same without a kernel: what remains is the making of frames, their bytes, and the queue."""
+
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        self.names: dict[str, Any] = {}
+        exec(EXPLORER.format(size=size), self.names)
+        self.session = self.names["explorer"]._session
+        self.sent = 0
+        self.session._send = self._acknowledge
+        self.session.heard()
+        self.session.post("hello")
+        self.names["explorer"].run()
+
+    def _acknowledge(self, header: dict[str, Any], buffers: list[bytes]) -> bool:
+        self.sent += header["type"] == "frame"
+        self.session.post("ack", seq=header["seq"])
+        return True
+
+    def run(self, code: str) -> str:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, self.names)
+        return printed.getvalue()
+
+    def close(self) -> None:
+        self.names["explorer"].close()
+
+
+def throughput_and_frames(somebody: Consumer | InProcess) -> tuple[float, float]:
+    """Trial-steps and frames a second, over one phase."""
+    before, frames = somebody.run(DONE).split(), somebody.sent
+    time.sleep(PHASE)
+    after = somebody.run(DONE).split()
+    seconds = float(after[0]) - float(before[0])
+    return (int(after[1]) - int(before[1])) / seconds, (somebody.sent - frames) / seconds
+
+
+def cost(somebody: Consumer | InProcess) -> tuple[float, float]:
+    """What looking takes of the ascent's throughput, %, and the frames a second: phases with and without, in turn."""
     try:
         time.sleep(WARM_UP)
-        rates: dict[bool, list[float]] = {True: [], False: []}
-        frames = []
-        for looking in itertools.islice(itertools.cycle((True, False)), 2 * PHASES):
-            consumer.run(SHOW if looking and rates[False] else "" if looking else HIDE)
-            rate, sent = consumer.throughput()
-            rates[looking].append(rate)
-            frames += [sent] if looking else []
+        ratios, frames = [], []
+        for _ in range(PHASES):
+            watched, sent = throughput_and_frames(somebody)
+            somebody.run(HIDE)
+            alone, _ = throughput_and_frames(somebody)
+            somebody.run(SHOW)
+            ratios.append(watched / alone)
+            frames.append(sent)
     finally:
-        consumer.close()
-    ratios = [watched / alone for watched, alone in zip(rates[True], rates[False], strict=True)]
-    return {"cost": 100 * (1 - statistics.median(ratios)), "sent": statistics.median(frames)}
+        somebody.close()
+    return 100 * (1 - statistics.median(ratios)), statistics.median(frames)
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -292,6 +324,7 @@ def memory(lab: Lab, size: tuple[int, int, int], minutes: float) -> dict[str, fl
         return values["JSHeapUsedSize"] / 1e6, psutil.Process(kernel.pid).memory_info().rss / 1e6, values["Nodes"]
 
     page.evaluate("() => { setInterval(() => { window.changes.length = 0; }, 1000); }")  # the watcher's own list
+    page.mouse.click(*page.evaluate(PLACE, 0))  # what a choice needs is needed once
     page.wait_for_timeout(1000 * SETTLED)
     seen = [now()]
     print(f"  {'minute':>8} {'page, MB':>10} {'kernel, MB':>11} {'nodes':>8}")
@@ -322,7 +355,9 @@ def main() -> int:
             if arguments.minutes:
                 missed += report(memory(lab, size, arguments.minutes))
                 continue
-            missed += report(in_browser(lab, size) | cost(size))
+            found = dict(zip(("cost", "sent"), cost(InProcess(size)), strict=True))
+            found |= dict(zip(("kernel cost", "kernel sent"), cost(Consumer(size)), strict=True))
+            missed += report(found | in_browser(lab, size))
     bundle = (ROOT / "dr_explorer" / "widget" / "static" / "index.js").stat().st_size / 1000
     return missed + report({"bundle": bundle})
 
