@@ -1,15 +1,17 @@
 """How long a frame takes in the page: update and draw, then style and layout.
 
-    python speed.py   # the dev server must run
+    python speed.py   # after `npm run dev`
 
 Prints, for each size, the median and the 95th percentile over the frames of a live run, beside the target; and the
 time from a click on a class to the repainted selection.
 """
 
 import statistics
+from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Route, sync_playwright
 
+DIST = Path(__file__).parent / "dist"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -35,6 +37,11 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(ordered):5.1f} / {ordered[int(0.95 * (len(ordered) - 1))]:5.1f} ms"
 
 
+def serve(route: Route) -> None:
+    """The files of the page, without a server."""
+    route.fulfill(path=DIST / route.request.url.rpartition("/")[2].partition("?")[0])
+
+
 def main() -> None:
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
@@ -43,7 +50,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 1100})
             page.add_init_script(WATCH)
             query = f"classes={classes}&channels={channels}&live=1&t=0.02&pace=0.006"
-            page.goto(f"http://127.0.0.1:8931/index.html?{query}")
+            page.route("http://view.test/**", serve)
+            page.goto(f"http://view.test/index.html?{query}")
             page.wait_for_selector(".dr-explorer[data-state=done]", timeout=60000)
             drawn = page.evaluate("() => [window.frameTimes, window.layoutTimes].map(all => all.filter(t => t > 0.3))")
             clicks = page.evaluate(
