@@ -173,12 +173,12 @@ def inconsistency(fiv: np.ndarray, score: np.ndarray, weighted: bool = True) -> 
     Returns
     -------
     (C, K) or (K,) the (weighted) mean squared deviation from the (weighted) mean, in squared units of the feature map.
-    NaN where no restart is left; 0 where one is.
+    NaN where fewer than two restarts are left: one alone cannot agree or disagree.
     """
     fiv, score, kept = readable(fiv, score)
     weights = score_weights(score) if weighted else _shares(kept * 1.0)
     centred = fiv - _mean(weights, fiv)[..., None, :]
-    return _mean(weights, centred * centred)
+    return np.where(kept.sum(axis=-1)[..., None] > 1, _mean(weights, centred * centred), np.nan)
 
 
 def inconsistent(fiv: np.ndarray, score: np.ndarray, level: float = 0.05) -> np.ndarray:

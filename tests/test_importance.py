@@ -178,9 +178,20 @@ def test_one_restart_is_its_own_answer_without_a_spread():
     for combine in COMBINES:
         np.testing.assert_array_equal(ofiv(fiv, score, combine=combine), [1.0, -2.0])
         assert np.isnan(interval(fiv, score, combine)).all()
-    np.testing.assert_array_equal(inconsistency(fiv, score), [0, 0])
+    assert np.isnan(inconsistency(fiv, score)).all()  # not 0: nothing is known of it
     assert not inconsistent(fiv, score).any()
     assert basins(fiv, score).tolist() == [0]
+
+
+def test_one_channel_and_equal_restarts_get_an_answer():
+    fiv, score = np.full((2, 4, 1), 3.0), np.ones((2, 4))
+    for combine in COMBINES:
+        np.testing.assert_array_equal(ofiv(fiv, score, combine=combine), [[3], [3]])
+        low, high = interval(fiv, score, combine)
+        np.testing.assert_array_equal(low, high)  # they agree: no width, and that is known
+    assert (inconsistency(fiv, score) == 0).all()
+    assert not inconsistent(fiv, score).any()
+    assert np.isnan(activeness(np.zeros((1, 1)))).all()  # a class without importance is not decided by anything
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 3), (0, 3, 4), (1, 1, 1)])
