@@ -8,7 +8,6 @@ import html
 import os
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,7 +106,8 @@ def write(standing: Standing, path: str | os.PathLike, script: str, style: str) 
     block, kept = squeeze(messages(standing), selection)
     shape = header["channels"], *([header["positions"]] if header["positions"] else [])
     about = [
-        f"{len(header['targets'])} classes, {standing.run.trials.n_restarts} restarts, "
+        f"{counted(len(header['targets']), 'class', 'classes')}, "
+        f"{counted(standing.run.trials.n_restarts, 'restart', 'restarts')}, "
         f"layer {header['layer']} ({' × '.join(map(str, shape))}), rule {header['rule']}",
         f"saved {date.today().isoformat()} with dr_explorer {__version__}",
     ]
@@ -125,7 +125,11 @@ def write(standing: Standing, path: str | os.PathLike, script: str, style: str) 
         script=script,
     )
     with files.whole(path) as part:
-        Path(part).write_text(page, encoding="utf-8", newline="\n")
+        part.write_bytes(page.encode("utf-8", errors="replace"))  # a name may hold half a character
+
+
+def counted(n: int, one: str, more: str) -> str:
+    return f"{n} {one if n == 1 else more}"
 
 
 def inline(code: str, element: str) -> str:

@@ -117,13 +117,13 @@ def test_whatever_a_class_is_called_it_is_neither_markup_nor_code(write) -> None
 
 
 def test_the_names_of_the_model_and_the_layer_are_text(tmp_path) -> None:
-    name = '</title><script>window.hacked = 1</script>" onload="x'
+    name = '</title><script>window.hacked = 1</script>" onload="x\ud800'
     explorer = dr.Explorer.from_resolution(made(), name=name)
     explorer.to_html(tmp_path / "page.html")
     explorer.close()
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert name not in page
-    assert html.escape(name) in page
+    assert html.escape(name).replace("\ud800", "?") in page
 
 
 def test_the_page_asks_nobody_for_anything_and_runs_its_own_script_only(write) -> None:
