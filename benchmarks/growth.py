@@ -110,7 +110,7 @@ def engine(seconds: float, rule: str) -> None:
             rates.append(done / (time.perf_counter() - began))
         return float(np.median(rates))
 
-    rates = {batch: bare(batch) for batch in (16, 32, 48, 64, 96, 128)}
+    rates = {batch: bare(batch) for batch in (32, 64, 96, 128, 160, 192)}
     best = max(rates, key=rates.get)
     print("engine: a DeepSEA-shaped tail, 919 classes, trial-steps a second")
     print("  bare forward + backward by batch: " + ", ".join(f"{b}: {r:.0f}" for b, r in rates.items()))

@@ -1,8 +1,10 @@
 """Is the fast rule fast? Wall time and gradient evaluations against the authors' loop, on real and trained networks.
 
 The authors' loop is run as they ran it: one trial at a time, in plain PyTorch, in the same process, on the same tail.
-Their step is 0.005 at their l2 = 2.8, and 0.028 / (2 l2), which that is, elsewhere; on the splicing network it is
-0.1 / (2 l2), with which their loop needs a third of the evaluations and ends as high. Trials are compared one by one,
+Their published step is 0.005 at l2 = 2.8, which is 0.028 / (2 l2). On the splicing network, whose l2 is another, wall
+times are given against their loop with the step 0.005 itself, with the share 0.028, and with the share 0.1, with which
+it needs the fewest evaluations and ends as high: the hardest of the three to beat. Evaluations are compared with the
+last. Trials are compared one by one,
 both rules from the same uniform starts; on a tail with a convolution, whose landscape has many more basins than trials,
 class means are.
 
@@ -34,6 +36,7 @@ from networks import mtsplice
 
 PATIENCE = 10  # of the authors' loop
 WORSE = 1e-3  # of the authors' objective: what counts as worse
+PUBLISHED_STEP, BEST_SHARE = 0.005, 0.1  # of the loop: as published; of 1 / (2 l2), on the splicing network
 RELEASED = 100  # restarts on a released model, for the wall time
 ROUNDS = 5  # of each wall time; medians are printed
 
@@ -184,7 +187,10 @@ def walls(released: list[Work], splicing: list[Work]) -> None:
     for work in released[:: max(1, len(released) // 5)]:
         print(wall(Work(work.name, work.tail, work.l2, work.step, RELEASED)), flush=True)
     for work in splicing:
-        print(wall(work), flush=True)
+        l2 = work.l2
+        loops = {f"step {PUBLISHED_STEP}": PUBLISHED_STEP, "share 0.028": scale.choose_step(l2), "share 0.1": work.step}
+        for label, step in loops.items():
+            print(wall(Work(f"56 classes, l2 = {l2:g}, {label}", work.tail, l2, step)), flush=True)
 
 
 def main() -> None:
@@ -201,7 +207,7 @@ def main() -> None:
     released = [Work("released models, l2 = 2.8", Tail(load_keras(p), example_input=blank), 2.8, 0.005) for p in chosen]
     side = torch.zeros(1, 4, 400)
     spliced = Tail(mtsplice(options.data / "mtsplice" / "mtsplice0.h5"), "pool", example_input=(side, side))
-    splicing = [Work(f"splicing, 56 classes, l2 = {l2:g}", spliced, l2, 0.1 / (2 * l2)) for l2 in (1.0, 10.0)]
+    splicing = [Work(f"splicing, 56 classes, l2 = {l2:g}", spliced, l2, BEST_SHARE / (2 * l2)) for l2 in (1.0, 10.0)]
     dataset = synthetic.make("II", n=12_000)
     planted = Tail(synthetic.train(dataset).model, example_input=dataset.x[:32])
     l2 = scale.choose_l2(planted)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from dr_explorer import trials
+from dr_explorer import cutting_planes, trials
 from dr_explorer.ascent import Ascent
 from dr_explorer.starts import start
 from dr_explorer.tail import Tail
@@ -18,9 +19,9 @@ from dr_explorer.trials import CONVERGED, DIVERGED, STOPPED, WAITING
 ROUNDING = 2e-5
 
 
-def tail(n_targets: int = 3, positions: int = 5) -> Tail:
+def model(n_targets: int = 3, positions: int = 5) -> torch.nn.Sequential:
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
+    return torch.nn.Sequential(
         torch.nn.Conv1d(4, 6, 3),
         torch.nn.ReLU(),
         torch.nn.Flatten(),
@@ -28,7 +29,10 @@ def tail(n_targets: int = 3, positions: int = 5) -> Tail:
         torch.nn.ReLU(),
         torch.nn.Linear(16, n_targets),
     )
-    return Tail(model, "1", example_input=torch.zeros(1, 4, positions + 2))
+
+
+def tail(n_targets: int = 3, positions: int = 5) -> Tail:
+    return Tail(model(n_targets, positions), "1", example_input=torch.zeros(1, 4, positions + 2))
 
 
 TAIL = tail()
@@ -245,3 +249,59 @@ def test_the_number_of_cpu_threads_is_given_back() -> None:
     before = torch.get_num_threads()
     ascent().advance(3)
     assert torch.get_num_threads() == before
+
+
+class NoLooks(TorchDispatchMode):
+    """Refuses what makes the host wait for a GPU: reading a value, counting, selecting by mask, moving to the host."""
+
+    WAITS = frozenset(
+        {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique_consecutive", "_unique2"}
+    )
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        masks = (
+            isinstance(args[1], (list, tuple))
+            and any(isinstance(index, torch.Tensor) and index.dtype == torch.bool for index in args[1])
+            if name in ("index", "index_put", "index_put_", "_index_put_impl_")
+            else False
+        )
+        if name in self.WAITS or masks:
+            raise AssertionError(f"{name} makes the host wait for the device")
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("rule", ["fast", "authors"])
+def test_a_burst_never_waits_for_the_device_before_its_end(rule: str, monkeypatch) -> None:
+    monkeypatch.setattr(cutting_planes, "SMALL", 0)  # the way it goes on a GPU
+    run = ascent(rule=rule)
+    run._kind = "cuda"
+    run.advance(3)
+    looks, harvest = NoLooks(), run._harvest
+    ended = []
+
+    def outside(seen: np.ndarray) -> None:
+        ended.append(len(seen))
+        looks.__exit__(None, None, None)  # the burst is over: from here on looking is allowed
+        harvest(seen)
+
+    monkeypatch.setattr(run, "_harvest", outside)
+    looks.__enter__()
+    run._burst(8)
+    assert ended == [2 * 8 + 2]  # steps and objectives of eight evaluations, scores and who is done: one transfer
+    with pytest.raises(AssertionError, match="wait"), NoLooks():
+        float(torch.ones(1))
+
+
+def test_a_burst_ends_early_where_looking_is_free() -> None:
+    run = ascent(max_steps=5).run()
+    assert run.n_steps == 5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+@pytest.mark.parametrize("rule", ["fast", "authors"])
+def test_a_gpu_ends_where_the_cpu_ends(rule: str) -> None:
+    here = ascent(rule=rule).run()
+    there = ascent(Tail(model(), "1", example_input=torch.zeros(1, 4, 7), device="cuda"), rule=rule).run()
+    # Both stop near a maximum; sums in another order may cross a kink on the way.
+    np.testing.assert_allclose(there.trials.objective.max(1), here.trials.objective.max(1), rtol=1e-2)

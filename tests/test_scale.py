@@ -109,3 +109,22 @@ def test_a_linear_tail_is_said_to_be_one_and_solved_in_one_step() -> None:
     torch.testing.assert_close(
         torch.from_numpy(ascent.trials.ends), grad.unsqueeze(1).expand(-1, 4, -1), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_inputs_in_lists_and_dicts_are_replaced_by_random_sequences_too(kind: type) -> None:
+    class Nested(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = convolutional()
+
+        def forward(self, inputs) -> torch.Tensor:
+            left, right = inputs.values() if isinstance(inputs, dict) else inputs
+            assert ((left == 0) | (left == 1)).all()
+            return self.net(left + 0 * right)
+
+    pair = sequences(1), sequences(1)
+    example = list(pair) if kind is list else dict(zip(("left", "right"), pair, strict=True))
+    tail = Tail(Nested(), "net.3", example_input=(example,))
+    assert len(scale.natural_maps(tail).unique(dim=0)) > scale.RANDOM_ROWS / 2
+    assert scale.choose_l2(tail) > 0
