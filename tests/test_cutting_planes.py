@@ -122,7 +122,8 @@ def test_no_better_point_lies_nearby(activation: type[torch.nn.Module]) -> None:
             x = state["h"] + radius * state["h"].norm(dim=1, keepdim=True) * move
             best = torch.maximum(best, evaluate(x)[0] - l2 * x.square().sum(1))
         rise = (best - state["objective"]) / (l2 * state["h"].square().sum(1))
-        assert float(rise.max()) < 2e-3  # where the last ten evaluations brought less than a hundredth
+        assert float(rise.median()) < 1e-3
+        assert float(rise.max()) < cutting_planes.LITTLE  # of a trial that ended for having gained too little
 
 
 def test_the_answer_belongs_to_its_score_and_objective() -> None:
