@@ -89,7 +89,6 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     # All backgrounds alike while looking: one that is free of every channel's motif is no longer a typical one.
     typical = scene.first(scene.n_backgrounds)
     tried = features(typical, seeds)
-    by_seed = {one.seed: one for one in tried}
     sets = _best_sets(typical, tried, target, keep)
     by_size = tuple(score for score, _ in sets)
     size = next(k for k, score in enumerate(by_size) if score >= max(by_size) - WORTH)
@@ -101,8 +100,7 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     if 0 < len(deciding) < len(chosen) and reading.logic != "additive":
         chosen = [chosen[k] for k in deciding]
         reading = read(corners(scene, chosen, target), threshold=threshold)
-    # Present or not is told on typical backgrounds too: on those without the motifs, half a motif seems much.
-    states, said = presence(typical, [by_seed[one.seed] for one in chosen], target)
+    states, said = presence(scene, chosen, target)
     explained = _correlation(reading.corners[tuple(states)], said)
     if explained < EXPLAINED:
         reading = unclear(reading, f"its features explain too little of what the network says (r = {explained:.2f})")
