@@ -300,6 +300,7 @@ class Ascent:
         """Let waiting trials into free slots."""
         trials = self._next(self.batch_size - len(self._slots))
         if trials.shape[1]:
+            self.trials.reserve()
             self._slots.append(trials, self._columns_of(trials), self._enter(trials))
 
     def _next(self, n: int) -> np.ndarray:

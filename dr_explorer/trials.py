@@ -142,16 +142,20 @@ class Trials:
         self.status[targets, restarts] = status
         maps = np.where((status == DIVERGED).reshape(-1, *[1] * len(self.shape)), np.nan, maps)
         self.fiv[targets, restarts] = maps.reshape(len(maps), self.shape[0], -1).mean(2)
+        self.reserve()
         if self._keep_ends:
-            if self.ends is None:
-                self.ends = np.full((*self.status.shape, *self.shape), np.nan, np.float32)
             self.ends[targets, restarts] = maps
         elif self.keep_maps != "none":
             self._keep_best(targets, restarts, maps)
 
-    def _keep_best(self, targets: np.ndarray, restarts: np.ndarray, maps: np.ndarray) -> None:
-        if self._best_map is None:
+    def reserve(self) -> None:
+        """Take the memory for the maps that are kept: before the work, for a lack of it should not come after."""
+        if self._keep_ends and self.ends is None:
+            self.ends = np.full((*self.status.shape, *self.shape), np.nan, np.float32)
+        elif self.keep_maps == "best" and not self._keep_ends and self._best_map is None:
             self._best_map = np.full((self.n_targets, *self.shape), np.nan, np.float32)
+
+    def _keep_best(self, targets: np.ndarray, restarts: np.ndarray, maps: np.ndarray) -> None:
         for target, restart, one in zip(targets, restarts, maps, strict=True):
             objective = self.objective[target, restart]
             if np.isfinite(objective) and not objective <= self._best_objective[target]:
