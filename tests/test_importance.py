@@ -436,9 +436,15 @@ def test_a_network_with_one_basin_has_nothing_inconsistent(shared_data, rule):
     fiv, score, objective = released(shared_data, "wgEncodeAwgTfbsBroadHepg2CtcfUniPk", 40, rule)
     assert basins(fiv, objective).max() == 0
     assert not inconsistent(fiv, score).any()
+    # A few end points lie further off than the others, so that a single ten may hold many of them or none.
+    tens = [width(fiv[i : i + 10], score[i : i + 10]) for i in range(0, 40, 10)]
+    assert width(fiv, score) / np.mean(tens) == pytest.approx(0.5, rel=0.3)
+
+
+def width(fiv: np.ndarray, score: np.ndarray) -> float:
+    """Mean width of the intervals of all channels."""
     low, high = interval(fiv, score)
-    first_low, first_high = interval(fiv[:10], score[:10])
-    assert (high - low).mean() / (first_high - first_low).mean() == pytest.approx(0.5, rel=0.3)
+    return float((high - low).mean())
 
 
 def test_one_class_is_read_fast_enough_to_be_live():
