@@ -209,18 +209,21 @@ def _maker(node: Node | None, kinds: tuple[str, ...], passed: tuple[str, ...], m
 
 def ends(node: Node | None) -> list[Node]:
     """The nodes a tensor's numbers come from unchanged: itself, or what is behind reshaping and joining."""
-    found: list[Node] = []
+    return list(_behind(node, RESHAPING + _JOINING))
+
+
+def _behind(node: Node | None, passed: tuple[str, ...]) -> Iterator[Node]:
+    """The first nodes of other kinds than `passed` on every way back, each once; `node` itself may be one."""
     stack, seen = [node] if node is not None else [], set()
     while stack:
         current = stack.pop()
         if current in seen:
             continue
         seen.add(current)
-        if (is_kind(current, RESHAPING) or is_kind(current, _JOINING)) and parents(current):
+        if is_kind(current, passed) and parents(current):
             stack.extend(parents(current))
         else:
-            found.append(current)
-    return found
+            yield current
 
 
 def first_kernels(node: Node | None) -> torch.Tensor | None:
@@ -230,21 +233,13 @@ def first_kernels(node: Node | None) -> torch.Tensor | None:
     reads the input itself; the same convolution on several inputs counts as one.
     """
     weights: dict[tuple, torch.Tensor] = {}
-    stack, seen = [node] if node is not None else [], set()
-    while stack:
-        current = stack.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if is_kind(current, ("Convolution", "MkldnnConvolution")):
-            if any(not (is_kind(n, _CARRYING) or n.name() == _SOURCE) for n in ancestry(current)[1:]):
-                return None
-            if current._saved_groups != 1 or current._saved_transposed:
-                return None
-            weight = current._saved_weight
-            weights[weight.data_ptr(), tuple(weight.shape)] = weight
-        elif is_kind(current, RESHAPING + _JOINING + _CHANNELWISE) and parents(current):
-            stack.extend(parents(current))
-        else:
+    for maker in _behind(node, RESHAPING + _JOINING + _CHANNELWISE):
+        if not is_kind(maker, ("Convolution", "MkldnnConvolution")):
             return None
+        if any(not (is_kind(n, _CARRYING) or n.name() == _SOURCE) for n in ancestry(maker)[1:]):
+            return None
+        if maker._saved_groups != 1 or maker._saved_transposed:
+            return None
+        weight = maker._saved_weight
+        weights[weight.data_ptr(), tuple(weight.shape)] = weight
     return next(iter(weights.values())) if len(weights) == 1 else None

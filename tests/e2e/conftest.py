@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from e2e.lab import Lab, Notebook, notebook_of
+from e2e.measures import ENDLESS
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,21 @@ def open_notebook(lab: Lab, artefacts: Path, request: pytest.FixtureRequest) -> 
             notebook.page.screenshot(path=artefacts / f"failed-{request.node.name}-{number}.png")
         notebook.close()
     assert [error for notebook in opened for error in notebook.errors] == []
+
+
+@pytest.fixture
+def running(open_notebook: Callable[..., Notebook]) -> Callable[..., Notebook]:
+    """Call it with the sources of further cells: a notebook with an endless run on the screen in its first."""
+
+    def start(*cells: str) -> Notebook:
+        notebook = open_notebook(ENDLESS, *cells)
+        notebook.run(0)
+        notebook.wait_for_state("idle")
+        notebook.press("Run")
+        notebook.wait_for_state("running")
+        return notebook
+
+    return start
 
 
 FIGURES = pytest.StashKey[list[str]]()

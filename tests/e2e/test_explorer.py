@@ -18,21 +18,6 @@ BUSY = 2
 SHORT = ENDLESS.replace('rule="authors", patience=10**6, max_steps=10**6', 'rule="authors", max_steps=300')
 
 
-@pytest.fixture
-def running(open_notebook):
-    """A notebook with an endless run on the screen; further cells are the caller's."""
-
-    def start(*cells):
-        notebook = open_notebook(ENDLESS, *cells)
-        notebook.run(0)
-        notebook.wait_for_state("idle")
-        notebook.press("Run")
-        notebook.wait_for_state("running")
-        return notebook
-
-    return start
-
-
 def test_the_first_frame_comes_within_two_seconds_of_pressing_run(open_notebook, measured):
     notebook = open_notebook(ENDLESS)
     notebook.run(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from e2e.lab import PANEL
-from e2e.measures import ASLEEP, ENDLESS
+from e2e.measures import ASLEEP
 
 pytestmark = pytest.mark.browser
 
@@ -12,21 +12,6 @@ THREADS = """
 import threading
 explorer._session._thread.join(20)
 print([thread.name for thread in threading.enumerate() if thread.name.startswith("dr_explorer")])"""
-
-
-@pytest.fixture
-def running(open_notebook):
-    """A notebook with an endless run on the screen; further cells are the caller's."""
-
-    def start(*cells):
-        notebook = open_notebook(ENDLESS, *cells)
-        notebook.run(0)
-        notebook.wait_for_state("idle")
-        notebook.press("Run")
-        notebook.wait_for_state("running")
-        return notebook
-
-    return start
 
 
 def wait_for_another_frame(notebook) -> None:
