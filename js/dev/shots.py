@@ -6,19 +6,17 @@ The page is the one in dev/dist (`npm run dev` makes it); `--pages FOLDER` takes
 
 import argparse
 import io
+import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from e2e import chromium
+from e2e.dev_page import visit
 
 DIST = Path(__file__).parent / "dist"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CLASS = 'select={"target":13}'
 PAIR = 'select={"target":12,"pair":[57,8],"channel":57}'
 BOTH = 'select={"target":13,"other":30,"pair":[57,8],"channel":57}'
@@ -58,23 +56,18 @@ def main() -> None:
         return
     known = {**KEPT, **OTHERS}
     given.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    with chromium.launched(chromium.find() or sys.exit(chromium.MISSING)) as browser:
         for shot in given.shots or known:
             name, _, rest = shot.partition("=")
             query, width = known[name] if not rest else (rest.rpartition("@")[0], int(rest.rpartition("@")[2]))
             take(browser, given.pages, name, query, width).save(given.out / f"{name}.png", optimize=True)
-        browser.close()
 
 
 def take(browser: object, pages: Path, name: str, query: str, width: int) -> Image.Image:
     page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=SCALE)
     page.on("console", lambda m: print(name, m.type, m.text[:200]) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: print(name, "error", str(e)[:200]))
-    page.route(
-        "http://view.test/**", lambda r: r.fulfill(path=pages / r.request.url.rpartition("/")[2].partition("?")[0])
-    )
-    page.goto(f"http://view.test/index.html?{query}")
+    visit(page, pages, query)
     page.wait_for_selector(".dr-explorer[data-seq]")
     page.wait_for_timeout(500)  # glides have ended
     if name == "keys":

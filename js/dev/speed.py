@@ -7,18 +7,15 @@ time from a click on a class to the repainted selection.
 """
 
 import statistics
+import sys
 from pathlib import Path
 
-from playwright.sync_api import Route, sync_playwright
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from e2e import chromium
+from e2e.dev_page import visit
 
 DIST = Path(__file__).parent / "dist"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WATCH = """
 window.frameTimes = []; window.layoutTimes = [];
 const raf = window.requestAnimationFrame.bind(window);
@@ -37,21 +34,14 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(ordered):5.1f} / {ordered[int(0.95 * (len(ordered) - 1))]:5.1f} ms"
 
 
-def serve(route: Route) -> None:
-    """The files of the page, without a server."""
-    route.fulfill(path=DIST / route.request.url.rpartition("/")[2].partition("?")[0])
-
-
 def main() -> None:
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    with chromium.launched(chromium.find() or sys.exit(chromium.MISSING)) as browser:
         print("classes x channels | draw, median / p95 | with layout | target | a click, median / p95")
         for classes, channels, target in SIZES:
             page = browser.new_page(viewport={"width": 1280, "height": 1100})
             page.add_init_script(WATCH)
             query = f"classes={classes}&channels={channels}&live=1&t=0.02&pace=0.006"
-            page.route("http://view.test/**", serve)
-            page.goto(f"http://view.test/index.html?{query}")
+            visit(page, DIST, query)
             page.wait_for_selector(".dr-explorer[data-state=done]", timeout=60000)
             drawn = page.evaluate("() => [window.frameTimes, window.layoutTimes].map(all => all.filter(t => t > 0.3))")
             clicks = page.evaluate(
@@ -73,7 +63,6 @@ def main() -> None:
             drawing, with_layout = map(spread, drawn)
             print(f"{classes} x {channels:>4} | {drawing} | {with_layout} | {target} ms | {spread(clicks)}")
             page.close()
-        browser.close()
 
 
 if __name__ == "__main__":

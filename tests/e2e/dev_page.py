@@ -31,6 +31,15 @@ def folder() -> Path:
     return JS / "dev" / "dist"
 
 
+def visit(page: Any, files: Path, query: str = "") -> None:
+    """Open the page whose files lie in a folder, without a server."""
+    page.route(
+        f"{ADDRESS}/**",
+        lambda route: route.fulfill(path=files / route.request.url.rpartition("/")[2].partition("?")[0]),
+    )
+    page.goto(f"{ADDRESS}/index.html?{query}")
+
+
 @contextmanager
 def opened(browser: Any, query: str = "", *, width: int = 1280, **page_options: Any) -> Iterator[Any]:
     """A page (`playwright.sync_api.Page`) with one view; `js/dev/page.ts` says what the query may ask for.
@@ -43,11 +52,7 @@ def opened(browser: Any, query: str = "", *, width: int = 1280, **page_options: 
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.route(
-        f"{ADDRESS}/**",
-        lambda route: route.fulfill(path=files / route.request.url.rpartition("/")[2].partition("?")[0]),
-    )
-    page.goto(f"{ADDRESS}/index.html?{query}")
+    visit(page, files, query)
     page.wait_for_selector(".dr-explorer[data-seq]")
     yield page
     context.close()
