@@ -6,30 +6,23 @@ execution ends, a picture when its selector is there.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import secrets
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
+from e2e.server import Server
 from e2e.view_page import ViewPage
 
 KERNEL = "this-python"
 
 #: Where the one server opens a notebook in JupyterLab, and where in Notebook 7.
 LAB, NOTEBOOK_7 = "doc/tree", "notebooks"
-
-#: A server that has not answered after this long is not going to; a loaded two-core machine needs about 15 s.
-START_SECONDS = 120
 
 #: Settings of the private user: no news, no update checks, no saving or hiding of cells behind the test's back.
 SETTINGS = {
@@ -50,23 +43,23 @@ RUN_CELL = f"""cell => {{
 }}"""
 
 
-class Lab:
+class Lab(Server):
     """One JupyterLab server, with its configuration, kernels and notebooks in a folder of its own."""
 
-    def __init__(self, browser: Any, folder: Path):
-        self.browser = browser
-        self.folder = folder
-        self.notebooks = folder / "notebooks"
-        self.log = folder / "server.log"
-        self.token = secrets.token_hex(16)
+    name = "JupyterLab"
 
-    def __enter__(self) -> Lab:
+    def __init__(self, browser: Any, folder: Path):
+        super().__init__(browser, folder)
+        self.notebooks = folder / "notebooks"
+        self.token = secrets.token_hex(16)
         self._write_private_files()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [
+
+    @property
+    def work(self) -> Path:
+        return self.notebooks
+
+    def command(self) -> list[str]:
+        return [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             f"--port={self.port}",
             "--ServerApp.port_retries=0",
@@ -78,27 +71,9 @@ class Lab:
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
         ]
-        with self.log.open("wb") as log:
-            self.process = psutil.Popen(
-                command, cwd=self.notebooks, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        try:
-            self._wait_until_it_answers()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """End the server and every kernel it started, also those that do not answer."""
-        if not self.process.is_running():
-            return
-        family = [*self.process.children(recursive=True), self.process]
-        self.process.terminate()
-        _, left = psutil.wait_procs(family, timeout=10)
-        for process in left:
-            process.kill()
-        psutil.wait_procs(left, timeout=5)
+    def ask(self) -> None:
+        self.request("GET", "status")
 
     def open(self, *cells: str, **page_options: Any) -> Notebook:
         """A page with a new notebook of these code cells, ready to run. Close it when done."""
@@ -122,7 +97,7 @@ class Lab:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or "null")
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
         private = {
             "JUPYTER_CONFIG_DIR": "config",
@@ -142,17 +117,6 @@ class Lab:
         write_json(kernel, {"argv": argv, "display_name": "This Python", "language": "python"})
         for plugin, settings in SETTINGS.items():
             write_json(self.folder / "settings" / f"{plugin}.jupyterlab-settings", settings)
-
-    def _wait_until_it_answers(self) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                self.request("GET", "status")
-                return
-            with contextlib.suppress(psutil.TimeoutExpired):
-                self.process.wait(timeout=0.1)
-                break  # it ended by itself
-        raise RuntimeError(f"JupyterLab did not start; its log ends:\n{self.log.read_text(errors='replace')[-3000:]}")
 
 
 class Notebook(ViewPage):
