@@ -111,45 +111,19 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     return Found(chosen, reading, explained, by_size)
 
 
-def read_class(
-    model,
-    layer,
-    target: int = 0,
-    *,
-    sequences=None,
-    backgrounds=None,
-    example_input=None,
-    inputs=None,
-    positions: tuple[int, int] | None = None,
-    output=None,
-    threshold: float = 0.0,
-    device=None,
-    random_state: int = 0,
-) -> Found:
+def read_class(model, layer, target: int = 0, *, threshold: float = 0.0, **looking) -> Found:
     """The features that decide a class of a network and their logic: `find`, from a model.
 
     Parameters
     ----------
-    model, layer, output, device : as for `dr_explorer.resolve`.
+    model, layer : as for `dr_explorer.resolve`.
     target : column of the class.
-    sequences : one-hot (N, 4, L) in which the class's motifs occur, such as the test set. Without them the network is
-        asked for its own, as `dr_explorer.pairwise` does.
-    backgrounds, example_input, inputs, positions, threshold, random_state : as for `dr_explorer.pairwise`.
+    threshold : the logit above which the class counts as called.
+    **looking : as for `dr_explorer.scenes.scene_of`; best with ``sequences``, one-hot (N, 4, L), in which the class's
+        motifs occur, such as the test set. Without them the network is asked for its own, as `dr_explorer.pairwise`
+        does.
     """
-    looked = scene_of(
-        model,
-        layer,
-        target=target,
-        sequences=sequences,
-        backgrounds=backgrounds,
-        example_input=example_input,
-        inputs=inputs,
-        positions=positions,
-        output=output,
-        device=device,
-        random_state=random_state,
-    )
-    return find(looked, target, threshold=threshold)
+    return find(scene_of(model, layer, target=target, **looking), target, threshold=threshold)
 
 
 def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> list[tuple[float, tuple[int, ...]]]:
