@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dr_explorer.resolution import position_of
+from dr_explorer.names import position_of
 
 NO_SELECTION: dict[str, Any] = {
     "target": None, "other": None, "channel": None, "pair": None, "clade": None, "restart": None,

@@ -34,8 +34,6 @@ from dr_explorer.widget.selection import NO_SELECTION
 #: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in six
 #: may miss its repaint.
 SLOWEST_FRAMES = 1 / 18
-
-
 EXIT_SECONDS = 15.0  # that Python waits at its end, at most: for the longest that reading a channel takes
 
 _OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
