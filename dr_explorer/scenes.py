@@ -13,6 +13,7 @@ import torch
 
 from dr_explorer import sequences as dna
 from dr_explorer.evolution import evolved
+from dr_explorer.motif_words import one_hot
 from dr_explorer.tail import Tail
 
 # Backgrounds a corner is averaged over.
@@ -127,9 +128,10 @@ def scene(
     if sequences is None and length is None:
         raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
     if sequences is None:
-        pool = _made_up(tail, rng, length, targets, n_random, n_evolved, inputs, positions)
+        pool, maxima = _made_up(tail, rng, length, targets, n_random, n_evolved, inputs, positions)
     else:
         pool = _checked(sequences)
+        maxima = _peaks(tail, pool, inputs)
     if backgrounds is not None:
         backgrounds = _checked(backgrounds)[:n]
         if backgrounds.shape[2] != pool.shape[2]:
@@ -139,7 +141,6 @@ def scene(
     else:
         chosen = pool[rng.choice(len(pool), n, replace=len(pool) < n)]
         backgrounds = np.asarray(dna.dinucleotide_shuffle(chosen, random_state=random_state)).astype(np.uint8)
-    maxima = np.concatenate([peaks.numpy() for peaks in batches(tail, pool, inputs, peak)])
     maps = torch.cat(list(batches(tail, backgrounds, inputs, as_rows)))
     strongest = np.sort(maxima, axis=0)[-STRONGEST:]
     on, off = np.median(strongest, axis=0), np.median(peak(maps).numpy(), axis=0)
@@ -187,27 +188,38 @@ def scene_of(
     return scene(tail, length=first.shape[-1], sequences=sequences, inputs=inputs, targets=targets, **settings)
 
 
-def _made_up(tail: Tail, rng, length: int, targets, n_random: int, n_evolved: int, inputs, positions) -> np.ndarray:
-    """Sequences to look for windows in where none are given: made up for each class in turn, and random ones."""
+def _made_up(
+    tail: Tail, rng, length: int, targets, n_random: int, n_evolved: int, inputs, positions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences to look for windows in where none are given, and the channels' maxima in each (N, K).
+
+    They are made up for each class in turn, and random ones follow.
+    """
     if targets is None:
         at = np.linspace(0, tail.n_targets - 1, min(tail.n_targets, MOST_CLASSES))
         targets = np.unique(at.round().astype(int)).tolist()
     where = None if positions is None else (positions[0], positions[1] + MOTIF)
     random = random_sequences(rng, n_random, length)
+    response = _peaks(tail, random, inputs)
     each = min(n_evolved // (4 * len(targets)), n_random)  # four ways to write from each start
     if not each:
-        return random
+        return random, response
     # Starts that excite one channel each already hold most of a motif, and of every channel's.
-    response = np.concatenate([peaks.numpy() for peaks in batches(tail, random, inputs, peak)])
     strongest = np.argsort(-response, axis=0, kind="stable").ravel()  # the best of each channel, then the second best
     starts = random[list(dict.fromkeys(strongest.tolist()))[: each * len(targets)]]
-    made = [evolved(tail, starts[k :: len(targets)], c, inputs=inputs, where=where) for k, c in enumerate(targets)]
-    return np.concatenate([*made, random])
+    made = np.concatenate(
+        [evolved(tail, starts[k :: len(targets)], c, inputs=inputs, where=where) for k, c in enumerate(targets)]
+    )
+    return np.concatenate([made, random]), np.concatenate([_peaks(tail, made, inputs), response])
 
 
 def peaks(scene: Scene, x: np.ndarray) -> np.ndarray:
     """Each channel's maximum in sequences (N, 4, L): (N, K)."""
-    return torch.cat(list(batches(scene.tail, x, scene.inputs, peak))).numpy()
+    return _peaks(scene.tail, x, scene.inputs)
+
+
+def _peaks(tail: Tail, x: np.ndarray, inputs) -> np.ndarray:
+    return torch.cat(list(batches(tail, x, inputs, peak))).numpy()
 
 
 def outputs(scene: Scene, x: np.ndarray) -> np.ndarray:
@@ -235,7 +247,7 @@ def batches(tail: Tail, x: np.ndarray, inputs, summary):
 
 
 def random_sequences(rng, n: int, length: int) -> np.ndarray:
-    return np.ascontiguousarray(np.eye(4, dtype=np.uint8)[rng.integers(4, size=(n, length))].transpose(0, 2, 1))
+    return one_hot(rng.integers(4, size=(n, length)))
 
 
 def _checked(sequences) -> np.ndarray:
