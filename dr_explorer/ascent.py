@@ -51,7 +51,7 @@ class Ascent:
     def __init__(self, tail: Tail, *, targets: Sequence[int] | None = None, **settings: Any) -> None:
         asked = Settings(**settings)
         self.tail = tail
-        self.targets = _checked_targets(targets, tail.n_targets)
+        self.targets = checked_targets(targets, tail.n_targets)
         l2 = scale.choose_l2(tail, self.targets) if asked.l2 is None else float(asked.l2)
         self.step_size = scale.choose_step(l2) if asked.step_size is None else float(asked.step_size)
         self.patience, self.max_steps, self.random_state = asked.patience, asked.max_steps, int(asked.random_state)
@@ -168,7 +168,7 @@ class Ascent:
 
     def add_targets(self, targets: Sequence[int]) -> None:
         """More classes, by output column; they wait, the old ones stay as they are."""
-        self.targets = _checked_targets([*self.targets, *targets], self.tail.n_targets)
+        self.targets = checked_targets([*self.targets, *targets], self.tail.n_targets)
         self.trials.grow(len(self.targets), self.trials.n_restarts)
 
     def set_l2(self, l2: float) -> None:
@@ -215,7 +215,7 @@ class Ascent:
         for name, value in {**mine, "shape": list(self.tail.shape)}.items():
             if saved[name] != value:
                 raise ValueError(f"the saved run has {name} {saved[name]!r}, this one {value!r}: make it the same way")
-        self.targets = _checked_targets(saved["targets"], self.tail.n_targets)
+        self.targets = checked_targets(saved["targets"], self.tail.n_targets)
         self.rule.l2, self.n_steps = float(saved["l2"]), int(saved["n_steps"])
         self.trials.load({name: tensor.numpy() for name, tensor in state["arrays"].items()})
         self._slots.clear()
@@ -338,7 +338,8 @@ class Ascent:
         return self.rule.begin(torch.from_numpy(maps).to(self.tail.device, self.tail.dtype))
 
 
-def _checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:
+def checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:
+    """Output columns to climb, each once; None for all. ValueError where they are none, not there or given twice."""
     if targets is None:
         return list(range(n_targets))
     chosen = [int(t) for t in targets]
