@@ -16,18 +16,21 @@ from pathlib import Path
 import numpy as np
 
 from dr_explorer import importance
+from dr_explorer.disagreement import STOPPING_NOISE, TAIL
 
 N_RESTARTS = 10  # what a user has by default
 N_TRUTH = 50  # and what tells how many basins there are: one that 10 % fall into is missed in 0.5 %
 
 
-#: Noise of variance 1: normal, with the heavy tails of Student's t with 5 and with 3 degrees of freedom, and skewed.
+#: Noise within the hypothesis, at most one in k**3 further than k from 0. First of standard deviation 1: normal, with
+#: the heavy tails of Student's t with 5 and with 3 degrees of freedom, and skewed; last at that bound everywhere.
 NOISE: dict[str, Callable[..., np.ndarray]] = {
     "normal": lambda rng, size: rng.normal(size=size),
     "t(5)": lambda rng, size: rng.standard_t(5, size=size) / np.sqrt(5 / 3),
     "t(3)": lambda rng, size: rng.standard_t(3, size=size) / np.sqrt(3),
     "exponential": lambda rng, size: rng.exponential(size=size) - 1,
     "lognormal": lambda rng, size: (rng.lognormal(size=size) - np.exp(0.5)) / np.sqrt(np.e * (np.e - 1)),
+    "the bound": lambda rng, size: rng.choice([-1.0, 1.0], size=size) * rng.random(size) ** (-1 / TAIL),
 }
 
 
@@ -37,7 +40,7 @@ def simulated_error_rates(rng: np.random.Generator, n: int = 4000) -> None:
     for n_restarts, n_channels in ((3, 16), (5, 16), (10, 16), (10, 480), (50, 64)):
         centre = np.zeros(n_channels)
         centre[0] = 1.0
-        for width in (0.01, 0.025, 0.05):  # 0.05 of the largest importance is the most the hypothesis allows
+        for width in (STOPPING_NOISE / 2, STOPPING_NOISE):  # of the largest importance; the most the hypothesis allows
             row = []
             for draw in NOISE.values():
                 flagged = 0
@@ -49,16 +52,19 @@ def simulated_error_rates(rng: np.random.Generator, n: int = 4000) -> None:
 
 
 def simulated_power(rng: np.random.Generator, n: int = 1000) -> None:
-    print("\nInconsistency test, two basins, T = 10, K = 16, noise 0.01: share of differing channels flagged")
-    print("   distance / largest importance  " + "".join(f"{d:8.2f}" for d in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)))
-    for others in (1, 2, 3, 5):
-        found = []
-        for distance in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
-            fiv = 0.01 * rng.normal(size=(n, N_RESTARTS, 16))
-            fiv[..., 0] += 1
-            fiv[:, :others, 1] += distance
-            found.append(importance.inconsistent(fiv, np.ones(fiv.shape[:2]))[:, 1].mean())
-        print(f"   flagged, {N_RESTARTS - others} : {others}               " + "".join(f"{one:8.3f}" for one in found))
+    print("\nInconsistency test, two basins, T = 10, noise 0.01: share of differing channels flagged")
+    distances = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+    print("   distance / largest importance  " + "".join(f"{d:8.2f}" for d in distances))
+    for n_channels in (16, 480):
+        for others in (1, 2, 3, 5):
+            found = []
+            for distance in distances:
+                fiv = 0.01 * rng.normal(size=(n * 16 // n_channels, N_RESTARTS, n_channels))
+                fiv[..., 0] += 1
+                fiv[:, :others, 1] += distance
+                found.append(importance.inconsistent(fiv, np.ones(fiv.shape[:2]))[:, 1].mean())
+            print(f"   K = {n_channels:3d}, {N_RESTARTS - others} : {others}               ", end="")
+            print("".join(f"{one:8.3f}" for one in found))
 
 
 def simulated_basins(rng: np.random.Generator, n: int = 500) -> None:
@@ -127,7 +133,14 @@ def released_networks(folder: Path, limit: int | None) -> None:
     print(f"{'width of intervals, 40 restarts / 10':50}{shrink[0]:10.4f}{shrink[1]:10.4f}  0.5, by Student's t 0.47")
     for label, share in (("median", 0.5), ("95th percentile", 0.95), ("largest", 1)):
         noises = [np.quantile([_noise(runs[name, rule]) for name in single], share) for rule in ("fast", "authors")]
-        print(f"{f'channel with most noise, over largest: {label}':50}{noises[0]:10.4f}{noises[1]:10.4f}  <= 0.05")
+        print(f"{f'channel with most noise, over largest: {label}':50}{noises[0]:10.4f}{noises[1]:10.4f}")
+    off = {key: _off(run[0]) for key, run in runs.items()}
+    for label, worst in (("of all together", False), ("worst network", True)):
+        tails = []
+        for rule in ("fast", "authors"):
+            parts = [off[name, rule] for name in single]
+            tails.append(max(_tail(one) for part in parts for one in part.T) if worst else _tail(np.vstack(parts)))
+        print(f"{f'k**3 times the share beyond k x 0.05: {label}':50}{tails[0]:10.4f}{tails[1]:10.4f}  <= 1")
     several = [name for name in names if truth[name] > 1]
     found = [
         np.mean([importance.inconsistent(*runs[name, rule][:2]).any() for name in several])
@@ -144,6 +157,17 @@ def released_networks(folder: Path, limit: int | None) -> None:
 def _noise(run: list[np.ndarray]) -> float:
     """Standard deviation of the noisiest channel, relative to the largest root-mean-square importance."""
     return float(run[0].std(axis=0, ddof=1).max() / np.sqrt((run[0] ** 2).mean(axis=0)).max())
+
+
+def _off(fiv: np.ndarray) -> np.ndarray:
+    """How far each end point is from its channel's median, in units of what the hypothesis allows: (T, K)."""
+    return np.abs(fiv - np.median(fiv, axis=0)) / (STOPPING_NOISE * np.sqrt((fiv**2).mean(axis=0)).max())
+
+
+def _tail(off: np.ndarray) -> float:
+    """The largest k**3 times the share of values that are k or more."""
+    k = np.sort(off, axis=None)[::-1]
+    return float((k**TAIL * np.arange(1, k.size + 1) / k.size).max())
 
 
 def _shrinks(run: list[np.ndarray]) -> float:

@@ -17,8 +17,9 @@ from scipy.special import stdtrit
 APART = 0.05
 
 # Empty space parts two basins when it is too wide for the spread within them: a t statistic at this two-sided level.
-# Small, because every cut of the tree is tried; with it Gaussian noise of any width splits in at most 1 % of classes.
-LEVEL = 1e-3
+# Small, because every cut of the tree is tried; with it Gaussian noise of any width splits in at most 1 % of classes, a
+# single channel included.
+LEVEL = 2e-4
 
 # Distances that differ by less than this, relative to their size, are equal: they are roots of differences in float64.
 ROUNDING = 1e-7
@@ -42,7 +43,7 @@ def basins(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
 
     * joins groups further apart than 0.05 of the longest vector;
     * and than ``t * s``, where ``s`` is the pooled root mean square distance of the points from their group's centre,
-      with T - B degrees of freedom for B groups, and ``t`` Student's quantile at the two-sided level 0.001: one noisy
+      with T - B degrees of freedom for B groups, and ``t`` Student's quantile at the two-sided level 0.0002: one noisy
       basin is not split;
     * and leaves at most ``(T + 1) / 2`` groups: a basin is a place that restarts return to. Where nearly every restart
       ends somewhere of its own, as behind a convolution, there are no basins to tell and the answer is one, whose
@@ -104,7 +105,9 @@ def basin_table(fiv: np.ndarray, score: np.ndarray, objective: np.ndarray):
 
 
 def in_best_basin(fiv: np.ndarray, objective: np.ndarray) -> np.ndarray:
-    """Which restarts of each class are in its best basin: (C, T) bool for fiv (C, T, K) and objective (C, T)."""
+    """Which restarts of each class are in its best basin: bool (C, T) for fiv (C, T, K), or (T,) for (T, K)."""
+    if fiv.ndim == 2:
+        return in_best_basin(fiv[None], objective[None])[0]
     kept = np.isfinite(fiv).all(axis=-1) & np.isfinite(objective)
     points = np.where(kept[..., None], fiv, 0)
     centre = points.sum(axis=1, keepdims=True) / np.maximum(kept.sum(axis=1), 1)[:, None, None]
