@@ -1,170 +1,45 @@
-"""Which channels act together: pairwise non-linearity on the feature map, and the logic of pairs.
+"""How pairs of features act together, read where real sequences put them: truth tables, logic, confidence.
 
-Two looks at a pair. On the feature map alone, ``S(i,j) - S(i) - S(j) + S(none)`` with the channels at the values the
-ascent found: quick, for every pair, and a hint only, since no sequence needs to produce those values. And `pairwise`,
-which takes each channel's group as real sequences excite it and reads the logic off the threshold.
+`pairwise` takes each channel's group as real sequences excite it and reads the logic off the threshold. Beside that it
+tells what is quick and only a hint: the non-linearity on the feature map (`dr_explorer.map_pairs`) and what the
+restarts say (`dr_explorer.sign_flips`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 import xarray as xr
 
 from dr_explorer import groups as feature_groups
 from dr_explorer.finding import alike
 from dr_explorer.logic import read, unclear
+from dr_explorer.map_pairs import CONTEXTS, PairBlock, check_channels, nonlinearity, pair_blocks
 from dr_explorer.scenes import scene_of
+from dr_explorer.sign_flips import opposite_signs, restart_correlation, usable, xor_hint
 from dr_explorer.tail import Tail
 
 if TYPE_CHECKING:
     from dr_explorer.resolution import Resolution
 
-# Pairs evaluated between two looks at whether anyone still wants them.
-BLOCK = 256
+__all__ = [
+    "PairBlock",
+    "best_map",
+    "nonlinearity",
+    "opposite_signs",
+    "pair_blocks",
+    "pairwise",
+    "restart_correlation",
+    "top_channels",
+    "xor_hint",
+]
+
 # Channels that are compared where none are named.
 TOP = 8
-CONTEXTS = ("alone", "own")
 # Half a two-sided 95 % interval, in standard errors.
 NORMAL_95 = 1.96
-
-
-# ---- on the feature map
-
-
-@dataclass(frozen=True)
-class PairBlock:
-    """Some pairs' corners.
-
-    Attributes
-    ----------
-    first, second : int array (P,)
-        Channels.
-    corners : float array (P, 2, 2)
-        Logits with first off/on along axis 1, second off/on along axis 2.
-    done, total : int
-        Pairs so far, this block included, and in all.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    corners: np.ndarray
-    done: int
-    total: int
-
-    @property
-    def nonlinearity(self) -> np.ndarray:
-        """(P,), logit."""
-        return nonlinearity(self.corners)
-
-
-def nonlinearity(corners: np.ndarray) -> np.ndarray:
-    """``S(i,j) - S(i) - S(j) + S(none)`` of corners (..., 2, 2)."""
-    return corners[..., 1, 1] - corners[..., 1, 0] - corners[..., 0, 1] + corners[..., 0, 0]
-
-
-def pair_blocks(
-    tail: Tail,
-    target: int,
-    importance_map,
-    *,
-    channels: Sequence[int] | None = None,
-    context: str = "alone",
-    block: int = BLOCK,
-) -> Iterator[PairBlock]:
-    """The corners of every pair of channels at the values of a feature importance map, block by block.
-
-    Pairs of the first channels come first, so that a view can show what matters while the rest is computed. To cancel,
-    stop iterating.
-
-    Parameters
-    ----------
-    tail : the cut.
-    target : column of the class.
-    importance_map : array or tensor (K, W) or (K,): the map the class favours; "on" is a channel's row in it, "off" 0.
-    channels : which, the most important first; default by the largest mean of their row's absolute values.
-    context : what the other channels hold: ``"alone"`` zeros, ``"own"`` the class's own map.
-    block : pairs evaluated at a time.
-
-    Yields
-    ------
-    PairBlock
-    """
-    if context not in CONTEXTS:
-        raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, not {context!r}")
-    own = torch.as_tensor(np.asarray(importance_map)).to(tail.device, tail.dtype)
-    if tuple(own.shape) != tuple(tail.shape):
-        raise ValueError(f"expected one feature map of shape {tuple(tail.shape)}, got {tuple(own.shape)}")
-    if not torch.isfinite(own).all():
-        raise ValueError("the feature map holds NaN or infinity: the class has no restart that ended well")
-    if channels is None:
-        channels = own.abs().reshape(len(own), -1).mean(1).argsort(descending=True, stable=True).tolist()
-    channels = [int(k) for k in channels]
-    _check_channels(channels, len(own))
-    pairs = [(channels[i], channels[j]) for j in range(len(channels)) for i in range(j)]
-    base = own if context == "own" else torch.zeros_like(own)
-    for at in range(0, len(pairs), block):
-        first, second = (np.array(part) for part in zip(*pairs[at : at + block], strict=True))
-        maps = base.expand(len(first), 2, 2, *own.shape).clone()
-        rows = torch.arange(len(first))
-        for axis, chosen in enumerate((first, second)):
-            off, on = (maps[:, state] if axis == 0 else maps[:, :, state] for state in (0, 1))
-            off[rows, :, chosen] = 0
-            on[rows, :, chosen] = own[torch.as_tensor(chosen)][:, None].expand(-1, 2, *own.shape[1:])
-        with torch.no_grad():
-            logits = tail.logits(maps.reshape(-1, *own.shape))[:, target]
-        corners = logits.reshape(-1, 2, 2).cpu().numpy()
-        yield PairBlock(first, second, corners, at + len(first), len(pairs))
-
-
-# ---- over the restarts
-
-
-def restart_correlation(fiv: np.ndarray) -> np.ndarray:
-    """Pearson's r of each pair of channels over the restarts: fiv (T, K) -> (K, K).
-
-    NaN with fewer than three usable restarts, and for a channel that ends the same in all of them.
-    """
-    fiv = _usable(fiv)
-    if len(fiv) < 3:
-        return np.full((fiv.shape[1],) * 2, np.nan)
-    centred = fiv - fiv.mean(0)
-    scale = np.sqrt((centred**2).sum(0))
-    # Below rounding of the values themselves, a channel does not vary.
-    still = scale <= np.sqrt(len(fiv)) * np.finfo(np.float32).eps * np.abs(fiv).max(0, initial=0)
-    scale = np.where(still, np.nan, scale)
-    return np.clip(centred.T @ centred / np.outer(scale, scale), -1, 1)
-
-
-def opposite_signs(fiv: np.ndarray) -> np.ndarray:
-    """Share of restarts in which two channels have opposite signs: fiv (T, K) -> (K, K); NaN with no usable restart."""
-    sign = np.sign(_usable(fiv))
-    return (sign[:, :, None] * sign[:, None, :] < 0).mean(0) if len(sign) else np.full((sign.shape[1],) * 2, np.nan)
-
-
-def xor_hint(fiv: np.ndarray) -> np.ndarray:
-    """The paper's sign of XOR, made strict: bool (K, K).
-
-    Opposite signs in every restart, and both orders among the restarts. On planted networks it found 3 of 11 XORs and
-    was wrong on none of 62 others (without the second condition: 8 of 11, and 30 of 62 others flagged). A hint only.
-    """
-    sign = np.sign(_usable(fiv))
-    both = (sign > 0).any(0) & (sign < 0).any(0)
-    return (opposite_signs(fiv) == 1) & both[:, None] & both[None, :]
-
-
-def _usable(fiv: np.ndarray) -> np.ndarray:
-    fiv = np.asarray(fiv, float)
-    if fiv.ndim != 2:
-        raise ValueError(f"expected the FIVs of one class (restarts, channels), got {fiv.shape}")
-    return fiv[np.isfinite(fiv).all(1)]
-
-
-# ---- read in real backgrounds
 
 
 def pairwise(
@@ -253,7 +128,7 @@ def pairwise(
         random_state=random_state,
     )
     tail = scene.tail
-    _check_channels(channels, tail.shape[0])
+    check_channels(channels, tail.shape[0])
     scene = scene.without(channels)
     found = feature_groups.features(scene, channels, members)
     if not named:
@@ -268,7 +143,7 @@ def pairwise(
 
 def top_channels(fiv: np.ndarray, top: int = TOP) -> list[int]:
     """The channels with the largest importance in any restart, fiv (T, K): an XOR's average out over the restarts."""
-    fiv = _usable(fiv)
+    fiv = usable(fiv)
     if not len(fiv):
         raise ValueError("no restart of this class ended well: there is no importance to choose channels by")
     return np.argsort(-np.abs(fiv).max(0), kind="stable")[:top].tolist()
@@ -350,11 +225,3 @@ def best_map(resolution: Resolution, index: int) -> np.ndarray | None:
             return None
         maps = maps.isel(restart=int(np.nanargmax(objective)))
     return maps.values
-
-
-def _check_channels(channels: Sequence[int], n: int) -> None:
-    for k in channels:
-        if not 0 <= k < n:
-            raise ValueError(f"there is no channel {k}: the layer has channels 0 to {n - 1}")
-    if len(set(channels)) < len(channels):
-        raise ValueError(f"a channel is named twice: {list(channels)}")
