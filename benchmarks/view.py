@@ -59,10 +59,10 @@ SHOWN = "\nprint(time.time())\nexplorer"
 DONE = "print(time.time(), explorer._session.post('call', function=lambda run: int(run.trials.steps.sum())).result())"
 #: Nobody looks, whatever a page says; or somebody does again.
 HIDE = """
-session = explorer._session
-shown, session._context, session.heard = session._context, None, lambda: None
+session, outlet = explorer._session, explorer._session.outlet
+shown, outlet._context, outlet.heard = outlet._context, None, lambda: None
 """
-SHOW = "del session.heard; session._context = shown; _ = session.post('hello')"
+SHOW = "del outlet.heard; outlet._context = shown; _ = session.post('hello')"
 
 WARM_UP = 4.0  # s from the press of Run until figures are taken
 COUNTED = 10.0  # s in which frames are counted
@@ -260,8 +260,8 @@ class InProcess:
         exec(EXPLORER.format(size=size), self.names)
         self.session = self.names["explorer"]._session
         self.sent = 0
-        self.session._send = self._acknowledge
-        self.session.heard()
+        self.session.outlet.deliver = self._acknowledge
+        self.session.outlet.heard()
         self.session.post("hello")
         self.names["explorer"].run()
 

@@ -19,8 +19,8 @@ class Reader:
         self.messages: list[Message] = []
         self._arrived = threading.Condition()
         self._session = explorer._session
-        self._session._send = self._receive
-        self._session.heard()
+        self._session.outlet.deliver = self._receive
+        self._session.outlet.heard()
         self._session.post("hello")
 
     def _receive(self, header: dict[str, Any], buffers: list[bytes]) -> bool:

@@ -6,7 +6,9 @@ import difflib
 import inspect
 from typing import Any
 
+from dr_explorer import rules
 from dr_explorer.resolution import resolve
+from dr_explorer.settings import Settings
 
 #: Arguments of `resolve` that belong to the cut rather than to the ascent, or that make no sense in a view.
 NOT_OF_THE_ASCENT = {
@@ -21,6 +23,12 @@ def sorted_arguments(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     cut = {k: v for k, v in arguments.items() if k in NOT_OF_THE_ASCENT}
     told = {k: known[k].default for k in ("n_restarts", "rule")}  # what the view tells before anything has run
     return cut, {**told, **{k: v for k, v in arguments.items() if k not in NOT_OF_THE_ASCENT}}
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """The checks of an ascent, before there is one. Raises ValueError as it would."""
+    asked = Settings(**settings)
+    rules.make(asked.rule, l2=1.0, step_size=1.0)  # refuses a name that it does not know
 
 
 def check_names(given: dict[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -16,16 +16,17 @@ import torch
 import traitlets
 
 from dr_explorer import motifs as channel_motifs
-from dr_explorer.ascent import Ascent
+from dr_explorer.ascent import Ascent, checked_targets
 from dr_explorer.names import checked_names, target_columns
 from dr_explorer.resolution import Resolution
 from dr_explorer.tail import Tail, list_layers
 from dr_explorer.widget import frames, page
-from dr_explorer.widget.arguments import check_names, sorted_arguments
+from dr_explorer.widget.arguments import check_names, check_settings, sorted_arguments
+from dr_explorer.widget.plan import Plan
 from dr_explorer.widget.protocol import COMMANDS, Message, pack
 from dr_explorer.widget.recorded import Recorded
 from dr_explorer.widget.selection import NO_SELECTION, as_indices, valid
-from dr_explorer.widget.session import Plan, Session
+from dr_explorer.widget.session import Session
 
 STATIC = Path(__file__).parent / "static"
 NOTHING_YET = "nothing has run yet: call run() first"
@@ -79,10 +80,8 @@ class Explorer(anywidget.AnyWidget):
         cut, settings = sorted_arguments(resolve_arguments)
         tail = Tail(model, layer, example_input=example_input, output=cut.get("output"), device=cut.get("device"))
         names = checked_names(cut.get("target_names"), tail.n_targets)
-        columns = target_columns(cut.get("targets"), names)
-        Ascent(
-            tail, targets=columns, **{**settings, "l2": settings.get("l2") or 1.0}
-        )  # its checks, before anything runs
+        columns = checked_targets(target_columns(cut.get("targets"), names), tail.n_targets)
+        check_settings(settings)
         layers = _layer_table(list_layers(model, example_input, output=cut.get("output")))
         tails = {tail.layer: tail}
 
@@ -283,7 +282,7 @@ class Explorer(anywidget.AnyWidget):
         if self._main is None or self._main.is_closed():
             keep()
         else:
-            self._main.call_soon_threadsafe(keep, context=self._session.context())
+            self._main.call_soon_threadsafe(keep, context=self._session.outlet.context())
 
     def close(self) -> None:
         """End the session's thread and take the view off every page."""
@@ -307,7 +306,7 @@ def _bundled(name: str) -> str:
 def _received(widget: Explorer, content: dict[str, Any], buffers: list[Any]) -> None:
     """A page's message, on whatever thread the kernel chose: queue it and return."""
     kind, session = content.get("type"), widget._session
-    session.heard()
+    session.outlet.heard()
     if kind == "hello":
         session.post("hello")
     elif kind == "ack":

@@ -1,39 +1,31 @@
-"""The session: one worker thread that owns the run. Commands come in by a queue, messages go out as credit allows.
+"""The session: owns a run on one thread. It obeys commands, moves the run a little, and tells the pages what is new.
 
-Whoever calls (a message handler on whatever thread the kernel chose, a cell, a test) only puts a command on the queue.
-The thread advances the ascent in short bursts, obeys in between, and is the only sender. It knows no widget: it is
-given two callables, so a test drives it with plain functions.
+It knows no widget: it is given two callables, so a test drives it with plain functions.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextvars
-import queue
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from dr_explorer.ascent import Ascent
 from dr_explorer.widget import frames
 from dr_explorer.widget.asking import Asking
-from dr_explorer.widget.credit import Credit
 from dr_explorer.widget.frozen import Frozen
+from dr_explorer.widget.outlet import Outlet
 from dr_explorer.widget.pace import Pace
 from dr_explorer.widget.page import Standing
-from dr_explorer.widget.picture import VIEW_SHARE, Budget, Picture
-from dr_explorer.widget.protocol import STATES, Message, encode
+from dr_explorer.widget.picture import Picture
+from dr_explorer.widget.plan import Plan
+from dr_explorer.widget.protocol import STATES, Message
 from dr_explorer.widget.selection import NO_SELECTION
+from dr_explorer.widget.worker import Worker
 
-#: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in six
-#: may miss its repaint.
-SLOWEST_FRAMES = 1 / 18
 EXIT_SECONDS = 15.0  # that Python waits at its end, at most: for the longest that reading a channel takes
 
 _OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -44,18 +36,6 @@ def _close_all() -> None:
     """A thread that Python's end finds within torch would abort the process."""
     for session in list(_OPEN):
         session.close(EXIT_SECONDS)
-
-
-@dataclass
-class Plan:
-    """What a session can run: how to begin an ascent, and what its classes and layers are called."""
-
-    begin: Callable[[str, dict[str, Any]], Ascent]  # (layer, settings) -> a new run
-    describe: Callable[[Any, dict[str, Any]], Message]  # (run or None, settings) -> the meta message
-    layer: str
-    settings: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Ascent; n_restarts, rule always
-    sequences: np.ndarray | None = None  # (N, 4, L) to read pairs in; where None the network makes some up
-    backgrounds: np.ndarray | None = None  # (M, 4, L) to read them on
 
 
 class Session:
@@ -84,98 +64,55 @@ class Session:
         self.error: BaseException | None = None
         self.at_rest = threading.Event()
         self.at_rest.set()
-        self._send, self._finished = send, finished
-        self._commands: queue.SimpleQueue[tuple[str, dict[str, Any], Future | None]] = queue.SimpleQueue()
-        self._credit = Credit()
-        self._context: contextvars.Context | None = None
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self.outlet = Outlet(send)
+        self.worker = Worker(self._obey, self._turn, self._patience)
+        self._finished = finished
         self._run: Any = run
         self._picture = None if run is None else Picture(run)
         self._selection = dict(NO_SELECTION)
-        self._seq = 0
         self._fresh = False  # something has changed that no page has seen
-        self._outbox: list[Message] = []  # replies, sent before frames
         self._meta: Message | None = None
         self._meta_due = False
-        self._asking = Asking(self._heard_of_pairs, plan.sequences, plan.backgrounds)
-        self._frames = Budget(0.0, VIEW_SHARE / 2, SLOWEST_FRAMES)
+        self._tree_was_last = False
+        self._asking = Asking(
+            lambda message: self.worker.report("told", message=message), plan.sequences, plan.backgrounds
+        )
         self._pace = Pace()
+        _OPEN.add(self)
 
     # -- from any thread -----------------------------------------------------------------------------------------------
 
     def post(self, name: str, **args: Any) -> Future:
         """Queue a command; the future has its result (None for most), or the error it met."""
-        answer: Future = Future()
         if name == "run":  # from now on `wait` waits, even before the thread has seen it
             self.at_rest.clear()
-        self._commands.put((name, args, answer))
-        self._ensure_thread()
-        return answer
-
-    def heard(self) -> None:
-        """A page sent something. Called in the message's handler, whose context every later send runs in."""
-        # ipykernel sends in the name of, and then routes a widget's messages to, the shell that the sender's context
-        # names. A handler's context names the one the page uses; the thread's own would name none, and deafen the
-        # widget while a cell runs. Every message counts: a page's first ones come before it has a shell of its own.
-        self._context = contextvars.copy_context()
-
-    def context(self) -> contextvars.Context:
-        """A copy of the context in which pages are sent to."""
-        return contextvars.copy_context() if self._context is None else self._context.copy()
+        return self.worker.post(name, **args)
 
     def close(self, wait: float = 0.0) -> None:
-        """End the thread; the run is kept."""
-        if self.alive:
-            self._commands.put(("quit", {}, None))
-            if wait and threading.current_thread() is not self._thread:
-                self._thread.join(wait)
+        """End the threads, and wait so many seconds for each; the run is kept."""
+        self.worker.close(wait)
         self._asking.close(wait)
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    def _ensure_thread(self) -> None:
-        with self._starting:
-            _OPEN.add(self)
-            if not self.alive:
-                self._thread = threading.Thread(target=self._loop, name="dr_explorer", daemon=True)
-                self._thread.start()
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
-    def _loop(self) -> None:
-        while self._obey():
-            if self.state == "running":
-                try:
-                    self._advance()
-                except Exception as error:
-                    self._fail(error)
-            if not self._publish():
-                return
+    def _obey(self, name: str, args: dict[str, Any]) -> Any:
+        return getattr(self, f"_do_{name}")(**args)
 
-    def _obey(self) -> bool:
-        """Carry out what is queued, waiting for something to do; False to quit."""
-        timeout: float | None = 0.0
-        if self.state != "running":
-            timeout = self._credit.wait(time.monotonic()) if self._has_news() else None
-        while True:
+    def _patience(self) -> float | None:
+        if self.state == "running":
+            return 0.0
+        return self.outlet.wait() if self._has_news() else None
+
+    def _turn(self) -> bool:
+        """Move the run by a burst, and send one message if something is new and pages can take it."""
+        if self.state == "running":
             try:
-                name, args, answer = self._commands.get(block=timeout != 0.0, timeout=timeout)
-            except queue.Empty:
-                return True
-            timeout = 0.0
-            if name == "quit":
-                return False
-            try:
-                result = getattr(self, f"_do_{name}")(**args)
+                self._advance()
             except Exception as error:
-                if answer is not None:
-                    answer.set_exception(error)
-                continue
-            if answer is not None:
-                answer.set_result(result)
+                self._fail(error)
+        if not self._has_news() or not self.outlet.ready(moving=self.state == "running"):
+            return True
+        return self.outlet.publish(self._next_message, self.run_number)
 
     def _advance(self) -> None:
         self._pace.advance(self._run)
@@ -203,13 +140,13 @@ class Session:
     def _count_support(self) -> None:
         """Resample the class tree beside the thread: with a thousand classes it takes seconds."""
         picture, number = self._picture, self.run_number
-        if picture is None or picture.tree is None:
+        if picture.tree is None:
             return
         linkage = picture.tree.arrays["linkage"]
 
         def count() -> None:
             support = frames.support(picture.run, linkage)
-            self._commands.put(("supported", {"number": number, "linkage": linkage, "support": support}, None))
+            self.worker.report("supported", number=number, linkage=linkage, support=support)
 
         threading.Thread(target=count, name="dr_explorer support", daemon=True).start()
 
@@ -223,17 +160,15 @@ class Session:
         self.error = error
         self._rest("failed")
 
-    def _heard_of_pairs(self, message: Message) -> None:
-        self._commands.put(("told", {"message": message}, None))
-
     def _do_told(self, message: Message) -> None:
+        """What was read of the pairs of a class."""
         if message.header["target"] != self._picture.target(self._selection):
             return
         if message.header["type"] == "pair":
             others = self._picture.across_classes(message.header["pair"])
             message = Message(message.header, {**message.arrays, "others": others})
         self._asking.keep(message)
-        self._outbox.append(message)
+        self.outlet.tell(message)
 
     def _told_now(self) -> list[Message]:
         """What has been told of the selected class's pairs."""
@@ -244,14 +179,15 @@ class Session:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def _do_hello(self) -> None:
-        self._credit.hello(time.monotonic())
-        self._outbox.extend(self._told_now())
+        self.outlet.opened()
+        for message in self._told_now():
+            self.outlet.tell(message)
         self._meta_due = self._fresh = True
         if self._picture is not None and self._picture.tree is not None:
             self._picture.tree_is_new = True
 
     def _do_ack(self, seq: int) -> None:
-        self._credit.acknowledged(seq, time.monotonic())
+        self.outlet.acknowledged(seq)
 
     def _do_run(self) -> None:
         self.at_rest.clear()
@@ -332,14 +268,14 @@ class Session:
         if self._run is not None and self._selection["target"] != previous:
             self._run.prioritise(self._selection["target"])
         self._fresh = True
-        self._frames.spend_anyway()
+        self.outlet.hurry()
 
     def _do_call(self, function: Callable[[Any], Any]) -> Any:
         """Apply a function to the run, on the thread that owns it."""
         return function(self._run)
 
     def _do_reply(self, message: Message) -> None:
-        self._outbox.append(message)
+        self.outlet.tell(message)
 
     def _do_snapshot(self) -> list[Message]:
         """The messages that tell all there is to see, for the saved notebook."""
@@ -347,7 +283,7 @@ class Session:
             return []
         self._picture.look_over()
         told = [self._described(), self._frame(), self._picture.tree, *self._told_now()]
-        return [self._stamped(message) for message in told if message is not None]
+        return [self.outlet.stamped(message, self.run_number) for message in told if message is not None]
 
     def _do_standing(self) -> Standing | None:
         """How the run stands now, copied, for the stand-alone page; None where nothing has run."""
@@ -360,26 +296,9 @@ class Session:
 
     def _has_news(self) -> bool:
         new_tree = self._picture is not None and self._picture.tree_is_new
-        return bool(self._outbox or self._fresh or self._meta_due or new_tree)
-
-    def _publish(self) -> bool:
-        """Send one message if something is new and the pages can take it; False when nobody is left."""
-        now = time.monotonic()
-        if self._context is None or self._credit.wait(now) != 0.0 or not self._has_news():
-            return True
-        if self.state == "running" and not self._frames.due():
-            return True
-        with self._frames:
-            message = self._next_message()
-            if message is None:
-                return True
-            header, buffers = encode(self._stamped(message))
-            self._credit.sent(self._seq, now)
-            return bool(self._context.run(self._send, header, buffers))
+        return bool(self.outlet.waiting or self._fresh or self._meta_due or new_tree)
 
     def _next_message(self) -> Message | None:
-        if self._outbox:
-            return self._outbox.pop(0)
         if self._meta_due:
             self._meta_due, self._fresh = False, True
             return self._described()
@@ -387,10 +306,10 @@ class Session:
             self._fresh = False
             return self._idle_frame()
         self._picture.look_over()
-        if self._picture.tree_is_new and (not self._fresh or self._seq % 2):  # in turn with the frames
-            self._picture.tree_is_new = False
+        if self._picture.tree_is_new and not (self._fresh and self._tree_was_last):  # in turn with the frames
+            self._picture.tree_is_new, self._tree_was_last = False, True
             return self._picture.tree
-        self._fresh = False
+        self._fresh = self._tree_was_last = False
         self._asking.consider(self._run, self._picture, self._selection)
         return self._frame()
 
@@ -404,10 +323,6 @@ class Session:
         n_targets = len(self._described().header["targets"])
         told = {name: self.plan.settings.get(name) for name in ("n_restarts", "l2", "rule")}
         return Message({"type": "frame", **self._heading(), **frames.idle(n_targets, **told)})
-
-    def _stamped(self, message: Message) -> Message:
-        self._seq += 1
-        return Message({"run": self.run_number, "seq": self._seq, **message.header}, message.arrays)
 
     def _heading(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 THREADS = """
 import threading
-explorer._session._thread.join(20)
+explorer._session.worker.thread.join(20)
 print([thread.name for thread in threading.enumerate() if thread.name.startswith("dr_explorer")])"""
 
 

@@ -173,8 +173,8 @@ def test_closing_ends_the_thread_and_frees_the_widget() -> None:
     made.run().wait(30)
     session, gone = made._session, weakref.ref(made)
     made.close()
-    session._thread.join(10)
-    assert not session.alive
+    session.worker.thread.join(10)
+    assert not session.worker.alive
     del made, session
     gc.collect()
     assert gone() is None

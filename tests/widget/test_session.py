@@ -14,8 +14,9 @@ import torch
 from dr_explorer.ascent import Ascent
 from dr_explorer.tail import Tail
 from dr_explorer.widget import frames
+from dr_explorer.widget.plan import Plan
 from dr_explorer.widget.protocol import Message, decode
-from dr_explorer.widget.session import Plan, Session
+from dr_explorer.widget.session import Session
 
 NAMES = [f"class {i}" for i in range(4)]
 
@@ -60,7 +61,7 @@ class Page:
 
 def open_page(session: Session) -> None:
     """What a page's first message does."""
-    session.heard()
+    session.outlet.heard()
     session.post("hello")
 
 
@@ -100,7 +101,7 @@ def open_session(page: Page) -> Iterator[Callable[..., Session]]:
     yield make
     for session in opened:
         session.close(wait=10)
-        assert not session.alive
+        assert not session.worker.alive
 
 
 #: A run that does not end by itself within a test.
@@ -309,8 +310,8 @@ def test_the_thread_ends_when_nobody_is_left_to_send_for(page: Page, open_sessio
     page.open = False
     open_page(session)
     session.post("run")
-    session._thread.join(20)
-    assert not session.alive
+    session.worker.thread.join(20)
+    assert not session.worker.alive
 
 
 def test_commands_from_many_threads_at_once_are_all_carried_out(page: Page, open_session) -> None:
