@@ -14,9 +14,9 @@ from dr_explorer.widget.credit import Credit
 from dr_explorer.widget.picture import VIEW_SHARE, Budget
 from dr_explorer.widget.protocol import Message, encode
 
-#: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in six
+#: Seconds between two frames that pages could take, whatever making them costs: 15 a second look alive, and one in four
 #: may miss its repaint.
-SLOWEST_FRAMES = 1 / 18
+SLOWEST_FRAMES = 1 / 20
 
 
 class Outlet:

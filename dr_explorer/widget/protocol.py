@@ -18,7 +18,8 @@ From the kernel to the page
 From the page to the kernel
 ---------------------------
 ``hello``    ``{v, type, page}``: a page opened or was reloaded: credit starts anew, everything is sent.
-``ack``      ``{v, type, page, seq}``: the message ``seq`` was drawn, and all before it were drawn or overtaken.
+``ack``      ``{v, type, page, seq}``: the message ``seq`` was drawn, and all before it were drawn or overtaken. Two to
+             four messages may wait for theirs, by the time it takes to come back (`dr_explorer.widget.credit`).
 ``command``  ``{v, type, page, id, name, args}``: see `COMMANDS`.
 
 Headers, besides ``{v, type, run, seq, arrays}`` (``run`` counts runs, ``seq`` counts messages)

@@ -1,4 +1,4 @@
-"""Two messages in flight, thirty a second, fewer for the slow, none for the gone."""
+"""As many messages in flight as the way asks for, thirty a second, fewer for the slow, none for the gone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from dr_explorer.widget.credit import GONE, PERIOD, SILENT, SILENT_PERIOD, Credit
+from dr_explorer.widget.credit import GONE, LEAST_IN_FLIGHT, MOST_IN_FLIGHT, PERIOD, SILENT, SILENT_PERIOD, Credit
 
 
 @pytest.fixture
@@ -27,7 +27,61 @@ def test_frames_keep_their_distance(credit: Credit) -> None:
     assert credit.wait(PERIOD) == 0.0
 
 
-def test_two_unanswered_messages_are_enough(credit: Credit) -> None:
+def after_round_trips(credit: Credit, *seconds: float) -> int:
+    """How many may be in flight once messages, one after the other, took so long there and back; the time is 1000 s."""
+    for seq, took in enumerate(seconds, 1):
+        credit.sent(seq, 1000.0 - took)
+        credit.acknowledged(seq, 1000.0)
+    return credit.in_flight
+
+
+def unanswered(credit: Credit, seq: int, now: float, seconds: float) -> int:
+    """How many messages a page that keeps silent is sent meanwhile."""
+    sent = 0
+    for at in (now + i / 1000 for i in range(int(1000 * seconds))):
+        if credit.wait(at) == 0.0:
+            credit.sent(seq + sent, at)
+            sent += 1
+    return sent
+
+
+@pytest.mark.parametrize(("round_trip", "expected"), [(0.01, 2), (0.05, 2), (0.09, 3), (0.12, 4), (0.2, 4), (5.0, 4)])
+def test_a_longer_way_has_more_messages_on_it_within_bounds(credit: Credit, round_trip: float, expected: int) -> None:
+    assert after_round_trips(credit, *[round_trip] * 20) == expected
+    assert LEAST_IN_FLIGHT <= expected <= MOST_IN_FLIGHT
+    assert unanswered(credit, 100, 1000.0, SILENT / 2) == expected
+
+
+def test_a_hub_far_away_still_sees_fifteen_frames_a_second(credit: Credit) -> None:
+    way, now, seq, flying, drawn = 0.2, 0.0, 0, [], 0
+    for now in (i / 1000 for i in range(10_000)):
+        while flying and flying[0][1] <= now:
+            credit.acknowledged(flying.pop(0)[0], now)
+            drawn += now > 5.0
+        if credit.wait(now) == 0.0:
+            seq += 1
+            credit.sent(seq, now)
+            flying.append((seq, now + way))
+    assert drawn / 5.0 >= 15
+
+
+def test_a_way_whose_time_varies_gets_more_than_its_mean_asks_for(credit: Credit) -> None:
+    assert after_round_trips(credit, *[0.06] * 40) == 2
+    assert after_round_trips(credit, *[0.03, 0.09] * 20) == 3
+
+
+def test_one_message_that_was_stuck_is_forgotten_within_a_few_seconds(credit: Credit) -> None:
+    assert after_round_trips(credit, *[0.02] * 20, 2.0) == MOST_IN_FLIGHT
+    assert after_round_trips(credit, *[0.02] * 40) == LEAST_IN_FLIGHT
+
+
+def test_another_page_begins_with_two(credit: Credit) -> None:
+    assert after_round_trips(credit, *[0.2] * 20) == MOST_IN_FLIGHT
+    credit.hello(1000.0)
+    assert credit.in_flight == LEAST_IN_FLIGHT
+
+
+def test_two_unanswered_messages_are_enough_where_the_way_is_not_known(credit: Credit) -> None:
     credit.sent(1, 0.0)
     credit.sent(2, 0.1)
     assert credit.wait(0.2) > PERIOD
