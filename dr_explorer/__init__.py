@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from dr_explorer import figures, importance, similarity, synthetic
     from dr_explorer.interaction import pairwise
     from dr_explorer.keras import load_keras
-    from dr_explorer.resolution import Resolution, resolve
+    from dr_explorer.resolution import Resolution
+    from dr_explorer.resolving import resolve
     from dr_explorer.tail import list_layers
     from dr_explorer.widget.explorer import Explorer
 
@@ -24,7 +25,7 @@ _HOME = {
     "importance": "dr_explorer.importance",
     "load_keras": "dr_explorer.keras",
     "pairwise": "dr_explorer.interaction",
-    "resolve": "dr_explorer.resolution",
+    "resolve": "dr_explorer.resolving",
     "similarity": "dr_explorer.similarity",
     "synthetic": "dr_explorer.synthetic",
 }

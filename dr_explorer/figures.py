@@ -171,14 +171,7 @@ def tree(
     for x, y in zip(heights, places, strict=True):
         ax.plot(x, y, color=palette.INK_2, linewidth=0.6, solid_joinstyle="miter")
     if n_boot and n > 1:
-        share = similarity.support(
-            resolution.dataset.fiv.values,
-            resolution.dataset.score.values,
-            branches,
-            n_boot,
-            metric=metric,
-            combine=combine,
-        )
+        share = resolution.support(metric, combine, n_boot)
         for low, high, face, edge in _SUPPORT_MARKS:
             chosen = (share >= low) & (share < high)
             middle = (places[chosen, 1] + places[chosen, 2]) / 2

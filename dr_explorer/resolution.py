@@ -1,136 +1,24 @@
-"""resolve() and Resolution: every class resolved into the features it is built from, as labelled arrays."""
+"""Resolution: what an ascent found as labelled arrays, and every reading that is made from them."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from dr_explorer import importance, similarity
-from dr_explorer.ascent import Ascent
-from dr_explorer.names import checked_names, position_of, target_columns
-from dr_explorer.tail import Tail
-from dr_explorer.trials import STATES, STOPPED, USABLE
+from dr_explorer.labelled import labelled
+from dr_explorer.names import position_of
+from dr_explorer.trials import STATES
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
 
-
-def resolve(
-    model: torch.nn.Module,
-    layer: str | torch.nn.Module | None = None,
-    *,
-    example_input: torch.Tensor | tuple[torch.Tensor, ...],
-    targets: Sequence[int | str] | None = None,
-    target_names: Sequence[str] | None = None,
-    output: Callable[[Any], torch.Tensor] | None = None,
-    n_restarts: int = 10,
-    l2: float | None = None,
-    step_size: float | None = None,
-    patience: int = 10,
-    max_steps: int = 10_000,
-    rule: str = "fast",
-    init: str | None = None,
-    keep_maps: str = "best",
-    batch_size: int | None = None,
-    device: str | torch.device | None = None,
-    random_state: int = 0,
-    client: Any = None,
-    verbose: bool = False,
-) -> Resolution:
-    """Resolve every class of a network into the features it favours at one layer (DeepResolve).
-
-    For each class, ``argmax_H S(H) - l2 * sum(H**2)`` is climbed from ``n_restarts`` random feature maps ``H``, where
-    ``S`` is the class's logit. No sequence is needed. The model is not touched: a private copy is ascended.
-
-    Parameters
-    ----------
-    model : the trained network.
-    layer : dotted name of a module, or the module, whose output is the feature map; None takes the suggested one
-        (see `list_layers`).
-    example_input : tensor (N, 4, L), or a tuple of the model's inputs. Its shape is needed; its values matter only
-        where a skip connection passes the cut.
-    targets : output columns to resolve, as indices or names; default all.
-    target_names : a name for each output column of the network.
-    output : turns the model's output into (N, C) logits, for models with several outputs.
-    n_restarts : random starts a class.
-    l2 : weight of the penalty; None chooses it so that the maps are as large as the layer's strong natural
-        activations.
-    step_size, patience, max_steps : of ``rule="authors"``; `max_steps` bounds every rule.
-    rule : ``"fast"`` finds the optimum; ``"authors"`` reproduces the published procedure exactly.
-    init : random maps from ``"normal"``, N(0, 1), or ``"uniform"``, U[0, 1); None takes the rule's own, normal for the
-        fast one, which finds more of the basins there are, uniform for the authors', as published.
-    keep_maps : ``"best"`` the best restart's feature map of each class, ``"all"``, or ``"none"``.
-    batch_size : trials at a time; None fits the device.
-    device : where to compute; default where the model is.
-    random_state : the same number gives the same result.
-    client : kept for sharing classes among Dask workers, which is not written yet; None.
-    verbose : show a progress bar.
-
-    Returns
-    -------
-    Resolution
-
-    Raises
-    ------
-    TypeError, ValueError
-        For bad input, before anything runs.
-
-    Notes
-    -----
-    Interrupting keeps what is there: the trials that did not end are marked "stopped". The paper: Liu & Gifford,
-    ICML 2017 workshop; Liu, Zeng & Gifford, BMC Bioinformatics 2019.
-    """
-    if client is not None:
-        raise NotImplementedError("classes cannot be shared among Dask workers yet: leave client out")
-    tail = Tail(model, layer, example_input=example_input, output=output, device=device)
-    names = checked_names(target_names, tail.n_targets)
-    columns = target_columns(targets, names)
-    ascent = Ascent(
-        tail,
-        targets=columns,
-        n_restarts=n_restarts,
-        l2=l2,
-        step_size=step_size,
-        patience=patience,
-        max_steps=max_steps,
-        rule=rule,
-        init=init,
-        keep_maps=keep_maps,
-        batch_size=batch_size,
-        random_state=random_state,
-    )
-    try:
-        with _progress(ascent, verbose) as progress:
-            ascent.run(progress)
-    except KeyboardInterrupt:
-        ascent.stop()
-        ended = int((ascent.trials.status < STOPPED).sum())
-        warnings.warn(
-            f"interrupted: {ended} of {ascent.trials.status.size} trials had ended, the rest is marked stopped",
-            stacklevel=2,
-        )
-    return Resolution.from_ascent(ascent, [names[c] for c in columns])
-
-
-class _progress:
-    """A tqdm bar over trials when wanted, else nothing."""
-
-    def __init__(self, ascent: Ascent, verbose: bool) -> None:
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(total=ascent.trials.status.size, unit="trial", disable=not verbose, desc="Resolving")
-
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda ended: self._bar.update(ended - self._bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+    from dr_explorer.ascent import Ascent
 
 
 class Resolution:
@@ -161,36 +49,7 @@ class Resolution:
     @classmethod
     def from_ascent(cls, ascent: Ascent, names: Sequence[str]) -> Resolution:
         """Label what an `Ascent` has reached, finished or not; ``names`` (C,) of its classes."""
-        tail, trials = ascent.tail, ascent.trials
-        usable = np.isin(trials.status, USABLE)
-        trial = ("target", "restart")
-        data: dict[str, Any] = {
-            "fiv": ((*trial, "channel"), np.where(usable[..., None], trials.fiv, np.nan)),
-            "score": (trial, np.where(usable, trials.score, np.nan)),
-            "objective": (trial, np.where(usable, trials.objective, np.nan)),
-            "status": (trial, trials.status.copy()),
-            "steps": (trial, trials.steps.copy()),
-            "trace_step": (("point",), trials.traces.step.copy()),
-            "trace_objective": ((*trial, "point"), trials.traces.objective.copy()),
-            "column": (("target",), np.asarray(ascent.targets)),
-        }
-        place = ("channel", "position")[: len(tail.shape)]
-        if trials.keep_maps == "best":
-            data["map"] = (("target", *place), trials.best_maps())
-        elif trials.keep_maps == "all" and trials.ends is not None:
-            data["map"] = ((*trial, *place), trials.ends.copy())
-        if (weights := tail.first_layer()) is not None:
-            data["first_layer"] = (("channel", "base", "width"), np.asarray(weights, np.float32))
-        coords: dict[str, Any] = {
-            "target": np.array(list(names), dtype=object),
-            "restart": np.arange(ascent.trials.n_restarts),
-            "channel": np.arange(tail.shape[0]),
-        }
-        if len(tail.shape) == 2:
-            coords["position"] = np.arange(tail.shape[1])
-        if "first_layer" in data:
-            coords["base"] = list("ACGT")
-        return cls(xr.Dataset(data, coords, attrs=_attributes(ascent)))
+        return cls(labelled(ascent, names))
 
     # -- readings ------------------------------------------------------------------------------------------------------
 
@@ -204,11 +63,18 @@ class Resolution:
         return position_of(target, self.targets)
 
     def ofiv(self, combine: str = "weighted") -> xr.DataArray:
-        """Overall feature importance (target, channel); ``combine`` as in `dr_explorer.importance.ofiv`."""
+        """Overall feature importance (target, channel), in units of the feature map.
+
+        ``combine`` puts the restarts together: ``"weighted"`` by class score (the authors' code), ``"max"`` (the
+        paper's two-case rule) or ``"basins"`` (the best basin's mean); see `dr_explorer.importance.ofiv`.
+        """
         return self._by_channel(importance.ofiv(self._fiv, self._score, self._objective, combine=combine), "ofiv")
 
     def ofiv_interval(self, combine: str = "weighted", level: float = 0.95, random_state: int = 0) -> xr.DataArray:
-        """Bootstrap interval of `ofiv` over restarts (bound, target, channel); NaN with a single restart."""
+        """Bootstrap interval of `ofiv` over restarts (bound, target, channel), ``bound`` being ``low`` and ``high``.
+
+        NaN with fewer than two restarts; see `dr_explorer.importance.interval`.
+        """
         low, high = importance.interval(
             self._fiv, self._score, combine, level, random_state=random_state, objective=self._objective
         )
@@ -218,20 +84,76 @@ class Resolution:
         )
 
     def inconsistency(self, weighted: bool = True) -> xr.DataArray:
-        """Inconsistency level (target, channel): the (score-weighted) variance of the FIVs over restarts."""
+        """Inconsistency level (target, channel): the (score-weighted) variance of the FIVs over restarts.
+
+        In squared units of the feature map; NaN with fewer than two restarts. See
+        `dr_explorer.importance.inconsistency`.
+        """
         return self._by_channel(importance.inconsistency(self._fiv, self._score, weighted), "inconsistency")
 
-    def inconsistent(self, **options: Any) -> xr.DataArray:
-        """Whether a channel's restarts disagree (target, channel), see `dr_explorer.importance.inconsistent`."""
-        return self._by_channel(importance.inconsistent(self._fiv, self._score, **options), "inconsistent")
+    def inconsistent(self, level: float = 0.05) -> xr.DataArray:
+        """Whether a channel's restarts disagree (target, channel), bool.
+
+        ``level`` is the probability that any channel of a class is flagged while its restarts share one basin; see
+        `dr_explorer.importance.inconsistent`.
+        """
+        return self._by_channel(importance.inconsistent(self._fiv, self._score, level), "inconsistent")
 
     def basins(self) -> xr.DataArray:
         """Basin of every restart's end point (target, restart): 0 the best one, -1 where the restart has none."""
         labels = [importance.basins(f, o) for f, o in zip(self._fiv, self._objective, strict=True)]
         return self.dataset.score.copy(data=np.asarray(labels)).rename("basin")
 
+    def basin_table(self, target: int | str = 0) -> pd.DataFrame:
+        """A class's basins, best first: size, share of the restarts, mean score and best objective (logits), spread."""
+        c = self.position_of(target)
+        return importance.basin_table(self._fiv[c], self._score[c], self._objective[c])
+
+    def activeness(self, combine: str = "weighted") -> xr.DataArray:
+        """How much of a class is decided by what is there rather than by elimination (target,), from 0 to 1.
+
+        ``sum(max(OFIV, 0)**2) / sum(OFIV**2)``; see `dr_explorer.importance.activeness`.
+        """
+        values = importance.activeness(self.ofiv(combine).values)
+        return xr.DataArray(values, dims="target", coords={"target": self.dataset.target}, name="activeness")
+
+    def vulnerability(
+        self, information: np.ndarray | None = None, q: np.ndarray | None = None, combine: str = "weighted"
+    ) -> xr.DataArray:
+        """Channels that matter and have little behind them (target, channel), from 0 to 1.
+
+        Parameters
+        ----------
+        information : (channel,) bits of each channel's motif, or (channel, width) bits a position; default those of
+            the first layer's filters, where the channels are these.
+        q : (channel,) q value of each channel's best match in a motif database, 1 or NaN for none.
+        combine : as for `ofiv`.
+
+        Raises
+        ------
+        ValueError
+            Without `information` for channels that are not the first layer's.
+
+        See `dr_explorer.importance.vulnerability` for the formula.
+        """
+        if information is None:
+            if "first_layer" not in self.dataset:
+                raise ValueError(
+                    "these channels are not the first layer's, so that their motifs are unknown here: give "
+                    f"information, the bits of a motif for each of {self.dataset.sizes['channel']} channels"
+                )
+            from dr_explorer import motifs
+
+            information = motifs.information_content(motifs.ppm_from_weights(self.dataset.first_layer.values))
+        return self._by_channel(importance.vulnerability(self.ofiv(combine).values, information, q), "vulnerability")
+
+    # -- classes -------------------------------------------------------------------------------------------------------
+
     def similarity(self, metric: str = "pearson_positive", combine: str = "weighted") -> xr.DataArray:
-        """Class similarity (target, target2), by default Pearson's r of the positive parts of the OFIVs."""
+        """Class similarity (target, target2) in [-1, 1], by default Pearson's r of the positive parts of the OFIVs.
+
+        ``metric`` is a key of `dr_explorer.similarity.METRICS`; NaN for classes without a similarity.
+        """
         values = similarity.similarity(self.ofiv(combine).values, metric=metric)
         names = self.dataset.target.values
         return xr.DataArray(
@@ -242,36 +164,82 @@ class Resolution:
         """Average-linkage tree of the classes (C - 1, 4) in scipy's form, leaves in optimal order."""
         return similarity.linkage(self.similarity(metric, combine).values)
 
-    def sharing(self, top: int = 5) -> xr.DataArray:
-        """In how many classes each channel is among the ``top`` favoured ones (channel,)."""
-        return xr.DataArray(
-            similarity.sharing(self.ofiv().values, top=top),
-            dims="channel",
-            coords={"channel": self.dataset.channel},
-            name="sharing",
+    def support(
+        self,
+        metric: str = "pearson_positive",
+        combine: str = "weighted",
+        n_boot: int | None = None,
+        random_state: int = 0,
+    ) -> np.ndarray:
+        """Share of bootstrap resamplings of the restarts that have each branch of `linkage`, (C - 1,) in [0, 1].
+
+        ``metric`` and ``combine`` as for the `linkage` it belongs to; see `dr_explorer.similarity.support`.
+        """
+        return similarity.support(
+            self._fiv,
+            self._score,
+            self.linkage(metric, combine),
+            n_boot,
+            metric=metric,
+            combine=combine,
+            objective=self._objective,
+            random_state=random_state,
         )
 
-    def support(self, combine: str = "weighted", n_boot: int | None = None, random_state: int = 0) -> np.ndarray:
-        """Share of bootstrap resamplings of the restarts that have each branch of `linkage`, (C - 1,)."""
-        return similarity.support(
-            self._fiv, self._score, self.linkage(combine=combine), combine=combine, n_boot=n_boot,
-            random_state=random_state,
-        )  # fmt: skip
+    def groups(
+        self,
+        n: int | None = None,
+        *,
+        threshold: float | None = None,
+        metric: str = "pearson_positive",
+        combine: str = "weighted",
+    ) -> xr.DataArray:
+        """The class tree cut into groups (target,), numbered as they stand in the tree.
 
-    def difference(self, a: int | str, b: int | str, level: float = 0.95) -> xr.Dataset:
-        """Class difference ``OFIV_a - OFIV_b`` by channel: ``difference`` with its interval ``low`` to ``high``."""
+        Give ``n``, how many, or ``threshold``, the distance (1 - similarity) at which branches part; see
+        `dr_explorer.similarity.cut`.
+        """
+        values = similarity.cut(self.linkage(metric, combine), n, threshold=threshold)
+        return xr.DataArray(values, dims="target", coords={"target": self.dataset.target}, name="group")
+
+    def difference(
+        self, a: int | str, b: int | str, level: float = 0.95, *, combine: str = "weighted", random_state: int = 0
+    ) -> xr.Dataset:
+        """Class difference ``OFIV_a - OFIV_b`` by channel, signed: ``difference`` and its interval, ``low``, ``high``.
+
+        In units of the feature map; see `dr_explorer.similarity.difference`.
+        """
         values = similarity.difference(
-            self._fiv, self._score, self.position_of(a), self.position_of(b), level=level, objective=self._objective
+            self._fiv,
+            self._score,
+            self.position_of(a),
+            self.position_of(b),
+            combine=combine,
+            objective=self._objective,
+            level=level,
+            random_state=random_state,
         )
         names = ("difference", "low", "high")
         return xr.Dataset(
             {name: ("channel", v) for name, v in zip(names, values, strict=True)}, {"channel": self.dataset.channel}
         )
 
-    def activeness(self) -> xr.DataArray:
-        """How much of a class is decided by what is there rather than by elimination (target,), from 0 to 1."""
-        values = importance.activeness(self.ofiv().values)
-        return xr.DataArray(values, dims="target", coords={"target": self.dataset.target}, name="activeness")
+    def sharing(self, top: int = 5, combine: str = "weighted") -> xr.DataArray:
+        """In how many classes each channel is among the ``top`` favoured ones (channel,), int."""
+        return xr.DataArray(
+            similarity.sharing(self.ofiv(combine).values, top=top),
+            dims="channel",
+            coords={"channel": self.dataset.channel},
+            name="sharing",
+        )
+
+    def shared_by(self, top: int = 5, combine: str = "weighted") -> dict[int, list[str]]:
+        """For each channel among the ``top`` favoured ones of any class, those classes, the most important first."""
+        found = similarity.shared_by(self.ofiv(combine).values, top=top)
+        names, channels = self.targets, self.dataset.channel.values.tolist()
+        return {k: [names[c] for c in classes] for k, classes in zip(channels, found, strict=True) if len(classes)}
+
+    # -- tables --------------------------------------------------------------------------------------------------------
 
     def to_anndata(self) -> anndata.AnnData:
         """The OFIVs as an AnnData, see `dr_explorer.annotated`. Needs the ``anndata`` extra."""
@@ -350,25 +318,3 @@ class Resolution:
             f"<Resolution of layer {self.dataset.attrs.get('layer', '?')!r}: {sizes['target']} classes x "
             f"{sizes['restart']} restarts x {sizes['channel']} channels ({states})>"
         )
-
-
-def _attributes(ascent: Ascent) -> dict[str, Any]:
-    from dr_explorer import __version__
-
-    tail = ascent.tail
-    return {
-        "layer": tail.layer,
-        "cut": tail.cut,
-        "squash": tail.squash or "",
-        "notes": "\n".join(tail.notes),
-        "rule": ascent.rule_name,
-        "l2": ascent.l2,
-        "step_size": ascent.step_size,
-        "patience": ascent.patience,
-        "max_steps": ascent.max_steps,
-        "init": ascent.init,
-        "random_state": str(ascent.random_state),  # may be beyond a signed 64-bit integer
-        "dr_explorer": __version__,
-        "torch": str(torch.__version__),
-        "device": str(tail.device),
-    }

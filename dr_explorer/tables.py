@@ -50,7 +50,7 @@ def tables(resolution: Resolution, combine: str = "weighted") -> dict[str, pd.Da
     by_channel = classes.loc[classes.index.repeat(n_channels)].reset_index(drop=True)
     by_trial = classes.loc[classes.index.repeat(n_restarts)].reset_index(drop=True)
     by_trial["restart"] = np.tile(data.restart.values, n_targets)
-    support = resolution.support(combine) if n_targets > 1 else np.zeros(0)
+    support = resolution.support(combine=combine) if n_targets > 1 else np.zeros(0)
     return {
         "importance": by_channel.assign(
             channel=np.tile(channels, n_targets),
@@ -72,7 +72,7 @@ def tables(resolution: Resolution, combine: str = "weighted") -> dict[str, pd.Da
             axis=1,
         ),
         "classes": classes.assign(
-            activeness=resolution.activeness().values, place=np.argsort(order), basins=basins.max(axis=1) + 1
+            activeness=resolution.activeness(combine).values, place=np.argsort(order), basins=basins.max(axis=1) + 1
         ),
         "similarity": pd.concat(
             [classes, pd.DataFrame(resolution.similarity(combine=combine).values, columns=map(str, range(n_targets)))],
@@ -88,7 +88,7 @@ def tables(resolution: Resolution, combine: str = "weighted") -> dict[str, pd.Da
                 "support": support,
             }
         ),
-        "sharing": pd.DataFrame({"channel": channels, "classes": resolution.sharing().values}),
+        "sharing": pd.DataFrame({"channel": channels, "classes": resolution.sharing(combine=combine).values}),
     }
 
 

@@ -76,6 +76,14 @@ def diverged(resolution: Resolution, target: int, restarts=slice(None)) -> Resol
     return Resolution(dataset)
 
 
+def identical(resolution: Resolution, *, restarts: bool = False) -> Resolution:
+    """The same with every class like the first, and every restart too where asked for."""
+    dataset = resolution.dataset.copy(deep=True)
+    for name in ("fiv", "score", "objective"):
+        dataset[name].values[:] = dataset[name].values[:1, :1] if restarts else dataset[name].values[:1]
+    return Resolution(dataset)
+
+
 def pair_table(n_features: int = 3, seed: int = 0) -> xr.Dataset:
     """What the pairwise reading of one class returns: corners, non-linearity, logic and confidence of every pair."""
     rng = np.random.default_rng(seed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from resolutions import diverged, identical, made
 
 import dr_explorer as dr
 from dr_explorer.ascent import Ascent
@@ -228,3 +230,110 @@ def test_anndata_has_classes_as_observations_and_channels_as_variables() -> None
 def test_the_states_are_told_in_the_summary(found: dr.Resolution) -> None:
     assert "3 classes x 3 restarts x 6 channels (9 converged)" in repr(found)
     assert STATES[CONVERGED] == "converged"
+
+
+# -- readings ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_reading_is_the_pure_functions_own(found: dr.Resolution) -> None:
+    fiv, score, objective = (found.dataset[name].values for name in ("fiv", "score", "objective"))
+    for combine in ("weighted", "max", "basins"):
+        ofiv = dr.importance.ofiv(fiv, score, objective, combine)
+        np.testing.assert_array_equal(found.ofiv(combine), ofiv)
+        np.testing.assert_array_equal(found.activeness(combine), dr.importance.activeness(ofiv))
+        np.testing.assert_array_equal(found.sharing(3, combine), dr.similarity.sharing(ofiv, 3))
+        low, high = dr.importance.interval(fiv, score, combine, 0.9, objective=objective)
+        np.testing.assert_array_equal(found.ofiv_interval(combine, 0.9), np.stack([low, high]))
+        difference = dr.similarity.difference(fiv, score, 0, 2, combine=combine, objective=objective)
+        mine = found.difference("GATA1", "REST", combine=combine)
+        np.testing.assert_array_equal([mine.difference, mine.low, mine.high], difference)
+        for metric in dr.similarity.METRICS:
+            tree = dr.similarity.linkage(dr.similarity.similarity(ofiv, metric))
+            np.testing.assert_array_equal(found.linkage(metric, combine), tree)
+            np.testing.assert_array_equal(found.groups(2, metric=metric, combine=combine), dr.similarity.cut(tree, 2))
+            share = dr.similarity.support(
+                fiv, score, tree, 20, metric=metric, combine=combine, objective=objective
+            )  # the best basin is told by the objective: in the resamplings as in the tree
+            np.testing.assert_array_equal(found.support(metric, combine, 20), share)
+    np.testing.assert_array_equal(found.inconsistency(False), dr.importance.inconsistency(fiv, score, False))
+    np.testing.assert_array_equal(found.inconsistent(0.2), dr.importance.inconsistent(fiv, score, 0.2))
+    table = dr.importance.basin_table(fiv[1], score[1], objective[1])
+    assert found.basin_table("CTCF").equals(table)
+
+
+def test_channels_are_shared_by_the_classes_that_favour_them_most() -> None:
+    resolution = made(6, 5, 8)
+    shared, ofiv = resolution.shared_by(top=3), resolution.ofiv()
+    counts = resolution.sharing(top=3)
+    assert {k: len(classes) for k, classes in shared.items()} == {k: n for k, n in enumerate(counts.values) if n}
+    for k, classes in shared.items():
+        values = [float(ofiv.sel(target=name, channel=k)) for name in classes]
+        assert values == sorted(values, reverse=True)
+
+
+def test_vulnerability_needs_the_channels_motifs() -> None:
+    resolution = made(3, 4, 20)
+    weights = resolution.dataset.first_layer.values
+    weights[2] = -1.0  # a filter that detects nothing: no information
+    found = resolution.vulnerability()
+    assert found.dims == ("target", "channel")
+    share = np.maximum(resolution.ofiv().values, 0)
+    np.testing.assert_allclose(found[:, 2], share[:, 2] / share.max(axis=1))
+    np.testing.assert_allclose(resolution.vulnerability(np.full(20, 12.0)), 0)
+    np.testing.assert_allclose(resolution.vulnerability(np.full(20, 12.0), q=np.ones(20))[:, 0] * share.max(axis=1),
+                               share[:, 0])  # fmt: skip
+    with pytest.raises(ValueError, match="give information, the bits of a motif for each of 20 channels"):
+        made(3, 4, 20, logos=False).vulnerability()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        made(1, 1, 1, logos=False),
+        made(1, 4, 1, logos=False),
+        made(1, 1, 5),
+        made(3, 1, 5),
+        diverged(made(3, 4, 5), 1),
+        diverged(diverged(made(2, 4, 5), 0), 1),
+        identical(made(4, 4, 5)),
+        identical(made(4, 4, 5), restarts=True),
+    ],
+    ids=["1 x 1 x 1", "one channel", "one class, one restart", "one restart", "one class lost", "all lost",
+         "identical classes", "no variance"],
+)  # fmt: skip
+def test_odd_results_are_read_with_gaps_and_without_errors(odd: dr.Resolution) -> None:
+    """NaN where undefined, and only there: no crash, no silent 0, no warning."""
+    classes, restarts, channels = odd.dataset.fiv.shape
+    left = np.isfinite(odd.dataset.fiv.values).all(axis=2).sum(axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for combine in ("weighted", "max", "basins"):
+            assert (np.isfinite(odd.ofiv(combine)).all(axis=1) == (left > 0)).all()
+            assert (np.isfinite(odd.activeness(combine)) == (left > 0)).all()
+            assert odd.linkage(combine=combine).shape == (classes - 1, 4)
+            assert odd.support(combine=combine, n_boot=10).shape == (classes - 1,)
+            assert (np.isfinite(odd.difference(0, classes - 1, combine=combine).difference).all()
+                    == (left[[0, -1]] > 0).all())  # fmt: skip
+        for combine in ("weighted", "max"):
+            assert (np.isfinite(odd.ofiv_interval(combine)).all(axis=(0, 2)) == (left > 1)).all()
+        assert (np.isfinite(odd.inconsistency()).all(axis=1) == (left > 1)).all()
+        assert not odd.inconsistent().values[left < 2].any()
+        assert ((odd.basins().values >= 0).sum(axis=1) == left).all()
+        assert odd.sharing().shape == (channels,)
+        assert set(odd.groups(1).values) == {0}
+        for metric in dr.similarity.METRICS:
+            similar = odd.similarity(metric).values
+            assert np.isnan(similar[left == 0]).all()
+        for target in range(classes):
+            assert odd.basin_table(target)["size"].sum() == left[target]
+        repr(odd)
+    if restarts == 1:
+        assert np.isnan(odd.support(n_boot=10)).all()
+
+
+def test_identical_classes_are_alike_and_stand_together() -> None:
+    same = identical(made(4, 4, 5))
+    np.testing.assert_allclose(same.similarity(), 1)
+    assert (same.linkage()[:, 2] == 0).all()
+    np.testing.assert_allclose(same.difference(0, 3).difference, 0)
+    assert np.isnan(same.support(n_boot=20)[:-1]).all()  # which of them join first is arbitrary

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "dr_explorer"
 ROOMS = (
     ("tail", "rules", "keras", "sequences", "importance", "similarity"),
     ("ascent",),
-    ("resolution",),
+    ("resolution", "resolving"),
     ("interaction", "motifs", "insertion", "synthetic"),
     ("report", "figures", "cluster"),
     ("widget",),

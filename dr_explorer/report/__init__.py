@@ -71,7 +71,7 @@ def plot_importance(
     c = resolution.position_of(target)
     theirs = None if other is None else page.read_class(resolution, resolution.position_of(other), combine).ofiv
     channels = [layout.plain(name) for name in resolution.dataset.channel.values]
-    sharing = resolution.sharing().values
+    sharing = resolution.sharing(combine=combine).values
     columns = importance_rows(page.read_class(resolution, c, combine), channels, sharing, rows, theirs)
     bars, marks, fold, words = (ColumnDataSource(part) for part in columns)
     n = len(columns[0]["y"]) + len(columns[3]["y"])

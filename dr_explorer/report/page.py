@@ -81,8 +81,7 @@ def read_tree(resolution: Resolution, metric: str, combine: str = "weighted", n_
     branches = similarity.linkage(similar)
     support = np.full(len(branches), np.nan)
     if n_boot and len(branches):
-        fiv, score = resolution.dataset.fiv.values, resolution.dataset.score.values
-        support = similarity.support(fiv, score, branches, n_boot, metric=metric, combine=combine)
+        support = resolution.support(metric, combine, n_boot)
     order = similarity.leaf_order(branches) if len(branches) else np.zeros(1, int)
     return Tree(similar, branches, order, support)
 
@@ -124,7 +123,7 @@ def pack(resolution: Resolution, classes: list[ClassReading], tree: Tree) -> dic
         "names": [layout.plain(name) for name in resolution.targets],
         "channels": [layout.plain(name) for name in data.channel.values],
         "basin": np.stack([one.basin for one in classes]).astype(np.int8),
-        "sharing": resolution.sharing().values.astype(np.int32),
+        "sharing": similarity.sharing(np.stack([one.ofiv for one in classes])).astype(np.int32),
         "place": tree.place.astype(np.int32),
         "order": tree.order.astype(np.int32),
         "parent": layout.parents(tree.branches).astype(np.int32),

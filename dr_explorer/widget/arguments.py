@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 from dr_explorer import rules
-from dr_explorer.resolution import resolve
+from dr_explorer.resolving import resolve
 from dr_explorer.settings import Settings
 
 #: Arguments of `resolve` that belong to the cut rather than to the ascent, or that make no sense in a view.
