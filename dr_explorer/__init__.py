@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'dr_explorer' has no attribute {name!r}")
+        raise AttributeError(f"module 'dr_explorer' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     home = import_module(_HOME[name])
     return home if _HOME[name] == f"dr_explorer.{name}" else getattr(home, name)
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
+from dr_explorer.asked import whole_number
 from dr_explorer.leaf_order import leaf_order, order_leaves
 
 #: The largest distance 1 - r there is: where classes without a similarity join the tree.
@@ -41,6 +42,8 @@ def linkage(similar: np.ndarray) -> np.ndarray:
     defined = np.isfinite(np.diagonal(similar))
     classes = np.flatnonzero(defined)
     between = similar[np.ix_(classes, classes)]
+    if not np.allclose(between, between.T, rtol=0, atol=TIED, equal_nan=True):
+        raise ValueError("expected a symmetric similarity: of two classes one number, whichever comes first")
     if not np.isfinite(between).all():
         raise ValueError("similarity is NaN between classes that have one: give what similarity() returned")
     own = own_order(between)
@@ -113,7 +116,7 @@ def cut(tree: np.ndarray, n: int | None = None, *, threshold: float | None = Non
     total = len(tree) + 1
     if (n is None) == (threshold is None):
         raise ValueError("give either n, the number of groups, or threshold, the distance at which branches part")
-    if n is not None and not 1 <= n <= total:
+    if n is not None and not 1 <= whole_number("n", n) <= total:
         raise ValueError(f"n is between 1 and the number of classes, {total}; got {n}")
     joins = total - n if n is not None else int((tree[:, 2] <= threshold).sum())
     members = [[leaf] for leaf in range(total)]

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betaincinv
 
+from dr_explorer.asked import share
 from dr_explorer.restarts import mean, readable, shares
 
 # How far an ascent that has stopped may still be from its maximum, relative to the class's largest importance: at most
@@ -75,8 +76,7 @@ def inconsistent(fiv: np.ndarray, score: np.ndarray, level: float = 0.05) -> np.
     restarts two basins 5 : 5, 7 : 3 and 8 : 2 are told apart from 0.23, 0.27 and 0.37 m with 16 channels and from 0.34,
     0.41 and 0.54 m with 480.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is the probability of a false alarm, between 0 and 1; got {level}")
+    level = share("level", level)
     fiv, score, kept = readable(fiv, score)
     if fiv.ndim == 2:
         return inconsistent(fiv[None], score[None], level)[0]

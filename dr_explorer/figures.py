@@ -13,6 +13,7 @@ import numpy as np
 
 from dr_explorer import importance as numbers
 from dr_explorer import layout, palette, similarity
+from dr_explorer.asked import whole_number
 from dr_explorer.motifs import MAX_BITS, information_content, letter_heights, ppm_from_weights
 from dr_explorer.paper import SMALL, TEXT, axes, font, number, sheet, write
 
@@ -71,7 +72,7 @@ def importance(
     combine, level : as in `dr_explorer.importance`.
     ppms : (K, 4, width) a motif for each channel; default the first layer's filters where the channels are those.
     """
-    c, data = resolution.position_of(target), resolution.dataset
+    c, data, rows = resolution.position_of(target), resolution.dataset, whole_number("rows", rows)
     fiv, score, objective = (data[name].values[c] for name in ("fiv", "score", "objective"))
     value = numbers.ofiv(fiv, score, objective, combine=combine)
     shown, _ = layout.rank(value, rows)
@@ -204,6 +205,9 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
     pairs : what `dr_explorer.pairwise` returned.
     feature, feature2 : labels of the two features in it.
     """
+    missing = [name for name in ("feature", "feature2", "s00", "s01", "s10", "s11") if name not in pairs]
+    if missing:
+        raise ValueError(f"the pairs lack {', '.join(missing)}: give what pairwise() returned")
     try:
         pair = pairs.sel(feature=feature, feature2=feature2)
     except KeyError:

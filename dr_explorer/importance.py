@@ -12,7 +12,7 @@ import numpy as np
 from dr_explorer.basins import basin_table, basins, in_best_basin
 from dr_explorer.disagreement import inconsistent
 from dr_explorer.intervals import interval
-from dr_explorer.restarts import mean, readable, resampled_weights, score_weights, shares
+from dr_explorer.restarts import like_score, mean, readable, resampled_weights, score_weights, shares
 
 __all__ = [
     "activeness",
@@ -69,7 +69,7 @@ def ofiv(
         highest = np.where(kept[..., None], fiv, -np.inf).max(axis=-2, initial=-np.inf)
         return np.where(inconsistent(fiv, score), highest, mean(shares(kept * 1.0), fiv))
     if combine == "basins":
-        objective = np.where(kept, score if objective is None else objective, np.nan)
+        objective = np.where(kept, like_score(objective, score), np.nan)
         return mean(shares(in_best_basin(fiv, objective) * 1.0), fiv)
     raise ValueError(f"combine is 'weighted', 'max' or 'basins', not {combine!r}")
 
@@ -140,10 +140,11 @@ def vulnerability(ofiv: np.ndarray, information: np.ndarray, q: np.ndarray | Non
     """
     ofiv, information = np.asarray(ofiv, dtype=np.float64), np.asarray(information, dtype=np.float64)
     bits = information.sum(axis=-1) if information.ndim == 2 else information
-    real = 1.0 if q is None else 1 - np.nan_to_num(np.asarray(q, dtype=np.float64), nan=1.0)
-    behind = np.clip(bits / MOTIF_BITS, 0, 1) * real
-    if behind.shape != ofiv.shape[-1:]:
-        raise ValueError(f"expected information and q for each of {ofiv.shape[-1]} channels, got {behind.shape}")
+    q = np.zeros(bits.shape) if q is None else np.nan_to_num(np.asarray(q, dtype=np.float64), nan=1.0)
+    for name, values in {"information": bits, "q": q}.items():
+        if values.shape != ofiv.shape[-1:]:
+            raise ValueError(f"expected {name} of each of {ofiv.shape[-1]} channels, got shape {values.shape}")
+    behind = np.clip(bits / MOTIF_BITS, 0, 1) * (1 - q)
     highest = ofiv.max(axis=-1, keepdims=True)
     share = np.maximum(ofiv, 0) / np.where(highest > 0, highest, np.nan)
     return share * (1 - behind)

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from dr_explorer import groups as feature_groups
+from dr_explorer.asked import whole_number
 from dr_explorer.finding import alike
 from dr_explorer.logic import read, unclear
 from dr_explorer.map_pairs import CONTEXTS, PairBlock, check_channels, nonlinearity, pair_blocks
@@ -101,9 +102,11 @@ def pairwise(
 
     Raises
     ------
-    ValueError
-        An unknown class or channel, no sequence length known, sequences that are not one-hot.
+    TypeError, ValueError
+        An unknown class or channel, no sequence length known, sequences that are not one-hot, a resolution of another
+        layer.
     """
+    _check_asked(resolution, channels, groups, sequences, positions, n_backgrounds)
     named = channels is not None or groups is not None
     index = resolution.position_of(target)
     column = int(resolution.dataset["column"].values[index]) if "column" in resolution.dataset else index
@@ -128,7 +131,13 @@ def pairwise(
         random_state=random_state,
     )
     tail = scene.tail
+    if (theirs := resolution.dataset.attrs.get("layer", tail.layer)) != tail.layer:
+        raise ValueError(
+            f"the resolution is of layer {theirs!r}, not {tail.layer!r}: resolve that one, or name this one"
+        )
     check_channels(channels, tail.shape[0])
+    for group in members or []:
+        check_channels(group, tail.shape[0])
     scene = scene.without(channels)
     found = feature_groups.features(scene, channels, members)
     if not named:
@@ -139,6 +148,25 @@ def pairwise(
     dataset.attrs |= {"target": resolution.targets[index], "layer": tail.layer, "threshold": threshold}
     dataset.attrs |= {"n_backgrounds": n_backgrounds, "sequences": "given" if scene.given else "random"}
     return dataset
+
+
+def _check_asked(resolution, channels, groups, sequences, positions, n_backgrounds) -> None:
+    """What can be told to be wrong before any sequence is looked at."""
+    if not hasattr(resolution, "position_of"):
+        raise TypeError(f"expected what resolve() returned as the third argument, got {type(resolution).__name__}")
+    if channels is not None and groups is not None:
+        raise ValueError("give channels, each standing for its group, or groups; not both")
+    for name, given in {"channels": channels, "groups": groups}.items():
+        if given is not None and len(given) == 0:
+            raise ValueError(f"{name} is empty: name at least one, or leave it out")
+    for group in groups if groups is not None else []:
+        if not isinstance(group, Sequence | np.ndarray) or len(group) == 0:
+            raise TypeError(f"a group is a list of channels, the seed first, such as [3, 17]; got {group!r}")
+    if isinstance(sequences, str) or (isinstance(sequences, Sequence) and any(isinstance(s, str) for s in sequences)):
+        raise TypeError("sequences is text: expected one-hot (N, 4, L); dr_explorer.sequences.one_hot makes it")
+    if positions is not None and not 0 <= positions[0] <= positions[1]:
+        raise ValueError(f"positions is {positions}; expected the lowest and the highest start of a window, in bp")
+    whole_number("n_backgrounds", n_backgrounds)
 
 
 def top_channels(fiv: np.ndarray, top: int = TOP) -> list[int]:

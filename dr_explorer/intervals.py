@@ -7,9 +7,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
+from dr_explorer.asked import share, whole_number
 from dr_explorer.basins import in_best_basin
 from dr_explorer.disagreement import inconsistent
-from dr_explorer.restarts import readable, resampled_weights
+from dr_explorer.restarts import like_score, readable, resampled_weights
 
 
 def interval(
@@ -46,7 +47,7 @@ def interval(
     that holds one.
     """
     fiv, score, kept = readable(fiv, score)
-    objective = score if objective is None else np.asarray(objective, dtype=np.float64)
+    objective, level, n_boot = like_score(objective, score), share("level", level), whole_number("n_boot", n_boot)
     if fiv.ndim == 2:
         fiv, score, kept, objective = fiv[None], score[None], kept[None], objective[None]
         return tuple(bound[0] for bound in interval(fiv, score, combine, level, n_boot, random_state, objective))

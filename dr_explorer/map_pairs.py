@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -106,6 +107,8 @@ def pair_blocks(
 
 def check_channels(channels: Sequence[int], n: int) -> None:
     for k in channels:
+        if isinstance(k, bool) or not isinstance(k, Integral):
+            raise TypeError(f"a channel is a whole number, 0 to {n - 1}; got {k!r}")
         if not 0 <= k < n:
             raise ValueError(f"there is no channel {k}: the layer has channels 0 to {n - 1}")
     if len(set(channels)) < len(channels):

@@ -41,6 +41,11 @@ class Resolution:
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
+        if not isinstance(dataset, xr.Dataset):
+            raise TypeError(
+                f"a Resolution is made of an xarray.Dataset, got {type(dataset).__name__}; resolve() makes one, and "
+                "Resolution.load() reads a saved one"
+            )
         missing = [name for name in ("fiv", "score", "objective", "status") if name not in dataset]
         if missing:
             raise ValueError(f"not a resolution: the dataset lacks {', '.join(missing)}")

@@ -82,6 +82,8 @@ def resolve(
     """
     if client is not None:
         raise NotImplementedError("classes cannot be shared among Dask workers yet: leave client out")
+    if output is not None and not callable(output):
+        raise TypeError(f"output is {output!r}; expected a function that turns the model's output into (N, C) logits")
     tail = Tail(model, layer, example_input=example_input, output=output, device=device)
     names = checked_names(target_names, tail.n_targets)
     columns = target_columns(targets, names)

@@ -28,6 +28,16 @@ def readable(fiv: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return fiv, score, kept
 
 
+def like_score(objective: np.ndarray | None, score: np.ndarray) -> np.ndarray:
+    """The objectives in float64, of the scores' shape; the scores where there are none."""
+    if objective is None:
+        return score
+    objective = np.asarray(objective, dtype=np.float64)
+    if objective.shape != score.shape:
+        raise ValueError(f"expected one objective a restart, shape {score.shape}, got {objective.shape}")
+    return objective
+
+
 def score_weights(score: np.ndarray) -> np.ndarray:
     """Weight of each restart: its class score, shifted by the smallest one when any is negative, over their sum.
 

@@ -13,7 +13,9 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
 from dr_explorer import importance
+from dr_explorer.asked import whole_number
 from dr_explorer.class_tree import FARTHEST, clade_marks, cut, leaf_order, linkage, own_order, tied
+from dr_explorer.restarts import like_score
 
 __all__ = [
     "METRICS",
@@ -122,11 +124,11 @@ def support(
         raise ValueError(f"expected fiv (C, T, K) and its tree (C - 1, 4), got {fiv.shape} and {tree.shape}")
     if len(tree) == 0 or kept.sum(axis=1).max() < 2:
         return np.full(len(tree), np.nan)
-    objective = score if objective is None else np.asarray(objective, dtype=np.float64)
+    objective = like_score(objective, score)
     similar = similarity(importance.ofiv(fiv, score, objective, combine), metric)
     undefined = np.isnan(np.diagonal(similar))
     own = own_order(similar)
-    n_boot = n_boot or int(np.clip(PAIRS / len(fiv) ** 2, *RESAMPLINGS))
+    n_boot = int(np.clip(PAIRS / len(fiv) ** 2, *RESAMPLINGS)) if n_boot is None else whole_number("n_boot", n_boot)
     rng = np.random.default_rng(random_state)
     marks = rng.integers(2**62, size=len(fiv)).tolist()
     wanted = clade_marks(tree, [marks[seat] for seat in np.argsort(own)])
@@ -193,9 +195,14 @@ def difference(
     The classes' restarts are independent, so that their intervals combine as squares on each side (MOVER; Zou & Donner,
     Statistics in Medicine 2008). Exchanging the classes changes the signs and nothing else.
     """
+    fiv, score, _ = importance.readable(fiv, score)
+    if fiv.ndim != 3:
+        raise ValueError(f"expected the restarts of every class, fiv (C, T, K), got {fiv.shape}")
+    for position in (a, b):
+        if whole_number("a class's position", position, 0) >= len(fiv):
+            raise ValueError(f"there is no class {position}: there are {len(fiv)}, 0 to {len(fiv) - 1}")
     pair = [a, b]
-    fiv, score = np.asarray(fiv)[pair], np.asarray(score)[pair]
-    objective = score if objective is None else np.asarray(objective)[pair]
+    fiv, score, objective = fiv[pair], score[pair], like_score(objective, score)[pair]
     first, second = importance.ofiv(fiv, score, objective, combine)
     low, high = importance.interval(fiv, score, combine, level, random_state=random_state, objective=objective)
     down = np.hypot(first - low[0], high[1] - second)
@@ -211,6 +218,7 @@ def favoured(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
     ofiv = np.asarray(ofiv, dtype=np.float64)
     if ofiv.ndim != 2:
         raise ValueError(f"expected ofiv of shape (C, K), got {ofiv.shape}")
+    top = whole_number("top", top)
     finite = np.isfinite(ofiv).all(axis=1, keepdims=True)
     values = np.where(finite, ofiv, 0)
     best = np.argsort(-values, axis=1, kind="stable")[:, :top]

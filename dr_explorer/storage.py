@@ -45,14 +45,16 @@ def load(path: str | Path) -> xr.Dataset:
 
     Raises
     ------
-    FileNotFoundError
-        Where there is no file.
+    FileNotFoundError, IsADirectoryError
+        Where there is no file, or a folder.
     ValueError
         Where the file is truncated, of another kind, or of a newer version than this one can read.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the file that Resolution.save wrote")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             dataset = opened.load()

@@ -292,7 +292,7 @@ def test_basins_as_far_apart_as_stated_are_told(n_channels, minority, distance):
 
 @pytest.mark.parametrize("level", [0, 1, -0.1, 5])
 def test_a_level_that_is_no_probability_is_refused(level):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="expected a number between 0 and 1"):
         inconsistent(np.ones((3, 2)), np.ones(3), level=level)
 
 

@@ -21,6 +21,7 @@ from bokeh.plotting import figure
 from bokeh.resources import INLINE
 
 from dr_explorer import layout, palette
+from dr_explorer.asked import whole_number
 from dr_explorer.files import whole
 from dr_explorer.report import page, plots, text
 from dr_explorer.report.letters import LETTERS
@@ -68,7 +69,7 @@ def plot_importance(
     A pale bar is a channel whose restarts disagree; then the marks are the means of the basins they ended in. Long
     ticks are the class `other`, short ones the channels without a row.
     """
-    c = resolution.position_of(target)
+    c, rows = resolution.position_of(target), whole_number("rows", rows)
     theirs = None if other is None else page.read_class(resolution, resolution.position_of(other), combine).ofiv
     channels = [layout.plain(name) for name in resolution.dataset.channel.values]
     sharing = resolution.sharing(combine=combine).values
@@ -168,6 +169,8 @@ def pair_tables(resolution: Resolution, pairs) -> dict[int, dict[str, Any]]:
         return {}
     if hasattr(pairs, "data_vars"):
         pairs = [pairs]
+    if not isinstance(pairs, Sequence | Mapping):
+        raise TypeError(f"pairs is {pairs!r}; give what pairwise() returned, a list of these, or {{class: that}}")
     if not isinstance(pairs, Mapping):
         pairs = {table.attrs.get("target", 0): table for table in pairs}
     return {resolution.position_of(target): _pair_table(target, table) for target, table in pairs.items()}
