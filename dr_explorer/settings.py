@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from dr_explorer.asked import whole_number
 from dr_explorer.starts import INITS
 
 KEEP_MAPS = ("best", "all", "none")
@@ -31,8 +33,8 @@ class Settings:
 
     Raises
     ------
-    ValueError
-        For settings out of range, naming what came and what was expected.
+    TypeError, ValueError
+        For settings of another kind or out of range, naming what came and what was expected.
     """
 
     n_restarts: int = 10
@@ -48,11 +50,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("n_restarts", "patience", "max_steps"):
-            expect(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            whole_number(name, getattr(self, name))
         expect(self.init in (None, *INITS), "init", self.init, "'uniform' or 'normal'")
         expect(self.keep_maps in KEEP_MAPS, "keep_maps", self.keep_maps, "'best', 'all' or 'none'")
-        expect(self.batch_size is None or self.batch_size >= 1, "batch_size", self.batch_size, "None or at least 1")
-        expect(0 <= self.random_state < 2**64, "random_state", self.random_state, "an integer from 0 to 2**64 - 1")
+        if self.batch_size is not None:
+            whole_number("batch_size", self.batch_size)
+        state = whole_number("random_state", self.random_state, 0)
+        expect(state < 2**64, "random_state", state, "a whole number below 2**64")
         expect(self.l2 is None or positive(self.l2), "l2", self.l2, "None or a positive number")
         expect(self.step_size is None or positive(self.step_size), "step_size", self.step_size, "None or > 0")
 
@@ -64,5 +68,5 @@ def expect(good: bool, name: str, value: Any, expected: str) -> None:
 
 
 def positive(number: float) -> bool:
-    """Whether a number is finite and above 0."""
-    return bool(np.isfinite(number)) and number > 0
+    """Whether something is a finite number above 0."""
+    return isinstance(number, Real) and bool(np.isfinite(number)) and number > 0
