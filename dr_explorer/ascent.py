@@ -149,7 +149,11 @@ class Ascent:
         wanted = int((self.trials.status[target] == WAITING).sum())
         free = self.batch_size - len(self._slots)
         others = np.flatnonzero(self._slots.trials[0] != target)
-        self._park(others[len(others) - max(0, min(wanted - free, len(others))) :])
+        rows = others[len(others) - max(0, min(wanted - free, len(others))) :]
+        if len(rows):  # in their very slots: tensors made anew at every choice would scatter the memory
+            self._set_aside(rows)
+            trials = self._next(len(rows))
+            self._slots.replace(rows, trials, self._columns_of(trials), self._enter(trials))
 
     def add_restarts(self, n: int) -> None:
         """More restarts of every class; the new ones wait, the old ones stay as they are."""
@@ -288,14 +292,17 @@ class Ascent:
         self.trials.end(*trials, np.where(diverged, DIVERGED, ended), maps)
 
     def _park(self, rows: np.ndarray) -> None:
-        """Put running trials aside, on the host, to go on later from exactly here."""
-        if len(rows) == 0:
-            return
+        """Put running trials aside and close up their slots."""
+        if len(rows):
+            self._set_aside(rows)
+            self._slots.keep(np.delete(np.arange(len(self._slots)), rows))
+
+    def _set_aside(self, rows: np.ndarray) -> None:
+        """Note, on the host, where running trials are, to go on later from exactly there; they wait."""
         taken = {name: tensor.cpu() for name, tensor in self._slots.taken(rows).items()}
         for i, (target, restart) in enumerate(self._slots.trials[:, rows].T.tolist()):
             self._parked[target, restart] = {name: tensor[i : i + 1].clone() for name, tensor in taken.items()}
             self.trials.status[target, restart] = WAITING
-        self._slots.keep(np.delete(np.arange(len(self._slots)), rows))
 
     def _fill(self) -> None:
         """Let waiting trials into free slots."""
