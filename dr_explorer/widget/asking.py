@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 
 from dr_explorer.ascent import Ascent
-from dr_explorer.widget.pairing import Pairing, Question, listed
+from dr_explorer.widget.pairing import READING, Pairing, Question, listed
 from dr_explorer.widget.picture import Picture
 from dr_explorer.widget.protocol import Message
+
+
+def lasting(messages: list[Message]) -> list[Message]:
+    """What may be saved: without the words of a reading under way, for in a saved view nothing is."""
+    return [message for message in messages if message.header.get("message") != READING]
 
 
 class Asking:

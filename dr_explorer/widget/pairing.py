@@ -29,6 +29,9 @@ FEWEST = 1_000  # random sequences looked at
 TELL_SECONDS = 0.5  # between two matrices that are still being filled
 NORMAL_95 = 1.96
 
+#: Where the matrix will stand while its first channels are read: seconds in which there is nothing to show.
+READING = "Reading how this class's channels act together, in sequences …"
+
 #: One line for a view's headline; the full sentence stands below it.
 HEADLINES = {
     "AND": "Both are needed",
@@ -121,7 +124,7 @@ class Pairing:
 
     def _answer_one(self, question: Question) -> None:
         if not set(question.channels) & set(self._features):  # the first cells take seconds: say what they wait for
-            self._tell(_no_pairs(question, "Reading how this class's channels act together, in sequences …"))
+            self._tell(_no_pairs(question, READING))
         if self._scene is None:
             # Backgrounds without the motifs asked for; made for the first class, and as good for the others.
             scene = _scene(self.tail, question.column, self._sequences, self._backgrounds)

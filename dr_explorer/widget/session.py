@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dr_explorer.widget import frames
-from dr_explorer.widget.asking import Asking
+from dr_explorer.widget.asking import Asking, lasting
 from dr_explorer.widget.frozen import Frozen
 from dr_explorer.widget.outlet import Outlet
 from dr_explorer.widget.pace import Pace
@@ -26,6 +27,7 @@ from dr_explorer.widget.protocol import STATES, Message
 from dr_explorer.widget.selection import NO_SELECTION
 from dr_explorer.widget.worker import Worker
 
+KEEP_SECONDS = 1.0  # of quiet after a choice, until what it shows is kept for the saved notebook
 EXIT_SECONDS = 15.0  # that Python waits at its end, at most: for the longest that reading a channel takes
 
 _OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -46,7 +48,7 @@ class Session:
     plan : what to run.
     send : sends a header and buffers to every page; returns False when there is nobody left to send for, which ends
         the thread.
-    finished : called on the worker thread whenever a run has come to rest.
+    finished : called on the worker's thread whenever a run has come to rest, and when what is shown of it has changed.
     run : a run to show before (or without) running anything.
     """
 
@@ -74,6 +76,7 @@ class Session:
         self._meta: Message | None = None
         self._meta_due = False
         self._tree_was_last = False
+        self._keep_at: float | None = None  # when what is shown at rest is to be kept
         self._asking = Asking(
             lambda message: self.worker.report("told", message=message), plan.sequences, plan.backgrounds
         )
@@ -101,7 +104,10 @@ class Session:
     def _patience(self) -> float | None:
         if self.state == "running":
             return 0.0
-        return self.outlet.wait() if self._has_news() else None
+        waits = [self.outlet.wait() if self._has_news() else None]
+        if self._keep_at is not None:
+            waits.append(max(0.0, self._keep_at - time.monotonic()))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _turn(self) -> bool:
         """Move the run by a burst, and send one message if something is new and pages can take it."""
@@ -110,6 +116,8 @@ class Session:
                 self._advance()
             except Exception as error:
                 self._fail(error)
+        elif self._keep_at is not None and time.monotonic() >= self._keep_at:
+            self._keep()
         if not self._has_news() or not self.outlet.ready(moving=self.state == "running"):
             return True
         return self.outlet.publish(self._next_message, self.run_number)
@@ -135,7 +143,16 @@ class Session:
             self._picture.renew()
             self._picture.look_over()
             self._count_support()
+        self._keep()
+
+    def _keep(self) -> None:
+        self._keep_at = None
         self._finished()
+
+    def _keep_soon(self) -> None:
+        """What a view at rest shows has changed: have it kept once nothing more has for a while."""
+        if self._run is not None and self.state not in ("running", "paused"):
+            self._keep_at = time.monotonic() + KEEP_SECONDS
 
     def _count_support(self) -> None:
         """Resample the class tree beside the thread: with a thousand classes it takes seconds."""
@@ -154,7 +171,7 @@ class Session:
         tree = self._picture.tree
         if number == self.run_number and np.array_equal(tree.arrays["linkage"], linkage):
             self._picture.supported(support)
-            self._finished()
+            self._keep()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
@@ -169,6 +186,7 @@ class Session:
             message = Message(message.header, {**message.arrays, "others": others})
         self._asking.keep(message)
         self.outlet.tell(message)
+        self._keep_soon()
 
     def _told_now(self) -> list[Message]:
         """What has been told of the selected class's pairs."""
@@ -269,6 +287,7 @@ class Session:
             self._run.prioritise(self._selection["target"])
         self._fresh = True
         self.outlet.hurry()
+        self._keep_soon()
 
     def _do_call(self, function: Callable[[Any], Any]) -> Any:
         """Apply a function to the run, on the thread that owns it."""
@@ -282,14 +301,14 @@ class Session:
         if self._run is None:
             return []
         self._picture.look_over()
-        told = [self._described(), self._frame(), self._picture.tree, *self._told_now()]
+        told = [self._described(), self._frame(), self._picture.tree, *lasting(self._told_now())]
         return [self.outlet.stamped(message, self.run_number) for message in told if message is not None]
 
     def _do_standing(self) -> Standing | None:
         """How the run stands now, copied, for the stand-alone page; None where nothing has run."""
         if self._run is None:
             return None
-        tree, pairs = self._picture.tree, self._asking.all_told()
+        tree, pairs = self._picture.tree, lasting(self._asking.all_told())
         return Standing(Frozen(self._run), self._described(), tree, pairs, self._heading(), self._selection)
 
     # -- what is seen --------------------------------------------------------------------------------------------------

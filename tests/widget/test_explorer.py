@@ -17,7 +17,9 @@ from networks import mtsplice
 from pages import Reader
 
 import dr_explorer as dr
-from dr_explorer.widget.protocol import unpack
+from dr_explorer.widget.asking import lasting
+from dr_explorer.widget.pairing import READING
+from dr_explorer.widget.protocol import Message, unpack
 
 NAMES = ["GATA1", "CTCF", "REST"]
 X = torch.zeros(1, 4, 10)
@@ -65,6 +67,34 @@ def test_a_saved_notebook_keeps_a_small_picture_of_the_end(explorer: dr.Explorer
     assert kept["meta"].header["targets"] == NAMES
     assert kept["frame"].header["state"] == "done"
     assert len(explorer.snapshot) < 50_000
+
+
+def test_a_saved_notebook_keeps_the_class_that_was_looked_at_last_with_its_pairs(explorer: dr.Explorer) -> None:
+    page = Reader(explorer)
+    kept, arrived = [], threading.Event()
+
+    def look(change: dict) -> None:
+        kept[:] = unpack(change["new"])
+        frame = next(m for m in kept if m.header["type"] == "frame")
+        if frame.header["target"] == 2 and "pairs" in [m.header["type"] for m in kept]:
+            arrived.set()
+
+    explorer.observe(look, "snapshot")
+    explorer.run().wait(30)
+    explorer.select(target="REST")
+    page.wait_for_pairs(2)
+    assert arrived.wait(30)
+    assert [m.header["target"] for m in kept if m.header["type"] == "pairs"] == [2]
+
+
+def test_a_saved_view_never_says_that_it_is_reading() -> None:
+    table = {"channels": np.arange(2), "nonlinearity": np.zeros((2, 2))}
+    told = [
+        Message({"type": "pairs", "target": 0, "message": READING}),
+        Message({"type": "pairs", "target": 1, "message": "no input is a sequence"}),
+        Message({"type": "pairs", "target": 2, "message": None}, table),
+    ]
+    assert lasting(told) == told[1:]
 
 
 def test_classes_are_selected_by_name_or_position_and_observed(explorer: dr.Explorer) -> None:
