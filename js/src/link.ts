@@ -1,6 +1,6 @@
 /** The comm of one model: greets the kernel, puts its messages into the store before a paint, acknowledges them. */
 
-import { batch } from "@preact/signals-core";
+import { batch } from "./signals";
 import { decode, unpack, VERSION } from "./protocol";
 import type { Bytes, Header, Message, Selection } from "./protocol";
 import { normalise, same } from "./store";

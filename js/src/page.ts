@@ -1,6 +1,6 @@
 /** The stand-alone page: a saved view in a file of its own, every class and pair of it, with no kernel and no network. */
 
-import { effect } from "@preact/signals-core";
+import { effect } from "./signals";
 import { inflate, read } from "./columns";
 import type { Saved } from "./columns";
 import { mount } from "./index";

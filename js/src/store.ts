@@ -1,6 +1,6 @@
 /** What the page knows of one model, and the one selection that links all panels. No DOM, no comm. */
 
-import { batch, computed, signal } from "@preact/signals-core";
+import { batch, computed, signal } from "./signals";
 import { NOTHING } from "./protocol";
 import type { Frame, Message, Meta, Pair, Pairs, Selection, Tree } from "./protocol";
 

@@ -1,8 +1,8 @@
 /** One view of a model: its root element, what it hovers, its theme, and the end of everything it started. */
 
 import { round } from "./draw/numbers";
-import { effect, signal } from "@preact/signals-core";
-import type { ReadonlySignal, Signal } from "@preact/signals-core";
+import { effect, signal } from "./signals";
+import type { ReadonlySignal, Signal } from "./signals";
 import { readTheme } from "./draw/theme";
 import type { Theme } from "./draw/theme";
 import type { Ranking } from "./ranking";
@@ -52,9 +52,16 @@ export const arrows = (key: string): readonly [number, number] | undefined =>
 /** Fingers need larger targets than a mouse. */
 export const COARSE = matchMedia("(pointer: coarse)").matches;
 
-/** How things glide to a new place, and whether the reader wants nothing to move. */
-export const GLIDE: KeyframeAnimationOptions = { duration: 120, easing: "ease-out" };
+/** How long things glide to a new place, and whether the reader wants nothing to move. */
+export const GLIDE = 200; // ms: long enough to follow a row by eye
 export const still = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Puts a node at a height in its parent; from another height it glides there. */
+export function glide(node: HTMLElement, from: number | null, to: number): void {
+  const place = (y: number) => `translateY(${y}px)`;
+  node.style.transform = place(to);
+  if (from !== null && from !== to && !still()) node.animate?.([{ transform: place(from) }, { transform: place(to) }], { duration: GLIDE, easing: "ease-out" });
+}
 
 const REDRAWN_FOR = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)", "print"];
 const LATE = 400; // ms after which a theme's style sheet has come, where a host names the theme before it is there

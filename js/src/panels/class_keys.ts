@@ -1,7 +1,7 @@
 /** The class tree by keyboard: arrows, Home and End, Left folds, Right opens, C compares, `/` searches. */
 
 import { max, min } from "../draw/numbers";
-import type { Signal } from "@preact/signals-core";
+import type { Signal } from "../signals";
 import type { Node } from "../draw/tree";
 import type { View } from "../view";
 import type { Shown } from "./classes";
@@ -86,13 +86,13 @@ export function classKeys(act: ClassActions, rows: HTMLElement, search: HTMLInpu
   });
 
   view.keys(search, (key, { shiftKey }) => {
-    if (key === "Escape" && search.value !== "") {
-      search.value = "";
+    if (key === "Escape" && search["value"] !== "") {
+      search["value"] = "";
     } else if (key === "Enter" || key === "ArrowDown") {
       const first = act.shown().rows[0];
       if (first === undefined) return;
       if (key === "Enter") {
-        search.value = "";
+        search["value"] = "";
         act.choose(first, { compare: shiftKey });
       }
       rows.focus();

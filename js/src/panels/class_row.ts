@@ -2,7 +2,7 @@
 
 import { round } from "../draw/numbers";
 import { SILENT, attr, h, refill, s, show, text } from "../dom";
-import { COARSE, GLIDE, still } from "../view";
+import { COARSE, glide } from "../view";
 
 export interface ClassRow {
   readonly node: HTMLElement;
@@ -82,11 +82,7 @@ export function classRow(id: string): ClassRow {
       show(name, true);
       attr(node, { "data-branch": false, title: null });
       node.style.width = "";
-      const place = (y: number) => `translateY(${y}px)`;
-      node.style.transform = place(state.top);
-      if (state.glide !== null && at !== null && at + state.glide !== state.top && !still()) {
-        node.animate?.([{ transform: place(at + state.glide) }, { transform: place(state.top) }], GLIDE);
-      }
+      glide(node, state.glide === null || at === null ? null : at + state.glide, state.top);
       at = state.top;
       node.style.height = `${state.height}px`;
       const words = `${state.name}\n${state.match?.join() ?? ""}`;

@@ -1,6 +1,6 @@
 /** Classes: the tree of their similarity with the heat map beside it; before there is one, the list with its progress. */
 
-import { computed, signal } from "@preact/signals-core";
+import { computed, signal } from "../signals";
 import { SILENT, attr, h, keyed, s, show, text } from "../dom";
 import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
 import { fold, grow, layout as lay } from "../draw/tree";
@@ -13,6 +13,7 @@ import { legend } from "./class_legend";
 import { classRow } from "./class_row";
 import type { ClassRow } from "./class_row";
 import { branches, heatMap, standIn } from "./class_tree";
+import type { Way } from "./class_tree";
 import { panel } from "./panel";
 
 const PITCH = COARSE ? 24 : 15.6; // px a class, ...
@@ -97,7 +98,7 @@ export function classes(view: View): HTMLElement {
   }));
 
   const setRows = keyed<number, ClassRow>(rows, (id) => classRow(`${base}-${id}`));
-  let kept: { layout: Layout; target: number; top: number } | null = null;
+  let kept: { grown: Grown; layout: Layout; target: number; top: number } | null = null;
 
   function draw(): void {
     const names = store.names.value;
@@ -117,17 +118,17 @@ export function classes(view: View): HTMLElement {
     const members = new Set(clade ?? []);
     const progress = frame?.class_progress;
 
-    let glide: number | null = null;
+    let way: Way | null = null;
     inner.style.height = `${total}px`;
     rows.style.paddingLeft = `${treeWidth}px`;
     rows.style.setProperty("--tree", `${treeWidth}px`);
     rows.style.setProperty("--heat", `${layout ? heatWidth + 8 : noTree && !small ? HEAT : 0}px`);
     for (const node of [tree.node, heat.node]) show(node, layout !== null);
     if (layout && grown.value && w > 0) {
-      tree.draw(grown.value, layout, treeWidth, choice.value); // does nothing when all four are as before
+      way = keepPlace(grown.value, layout, target);
+      tree.draw(grown.value, layout, treeWidth, choice.value, way); // does nothing when the first four are as before
       heat.node.style.width = `${heatWidth}px`;
-      heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns);
-      glide = keepPlace(layout, target);
+      heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns, way);
     }
 
     const [from, to] = [scroller.scrollTop - NEAR, scroller.scrollTop + (scroller.clientHeight || total) + NEAR];
@@ -171,7 +172,7 @@ export function classes(view: View): HTMLElement {
       const name = names[first] ?? "";
       const inside = folded !== null && other !== null && holds(node!, shown.value.grown!, other);
       row.update({
-        top: top(i!), glide, height: tall(i!), name, active: active.value === id,
+        top: top(i!), glide: way && way.scrolled, height: tall(i!), name, active: active.value === id,
         mark: id === target ? "target" : id === other || inside ? "other" : "none",
         progress: folded === null ? (progress?.[id] ?? 0) : 1,
         line: layout === null && !grown.value,
@@ -199,16 +200,19 @@ export function classes(view: View): HTMLElement {
     outOfSight(target, other, top, tall, ids);
   }
 
-  /** The selected class keeps its place on screen when the tree re-orders; says by how much the rows were scrolled for it, null where they stayed. */
-  function keepPlace(layout: Layout, target: number): number | null {
-    const node = standIn(grown.value!, layout, target);
+  /** The selected class keeps its place on screen when the tree re-orders; gives the way of what has moved, null where nothing has. */
+  function keepPlace(grown: Grown, layout: Layout, target: number): Way | null {
+    const node = standIn(grown, layout, target);
     const top = node ? layout.middle.get(node.id)! : 0;
     const from = scroller.scrollTop;
-    const moved = kept !== null && kept.layout !== layout;
-    if (moved && kept!.target === target) scroller.scrollTop += top - kept!.top;
-    else if (!kept) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
-    kept = { layout, target, top };
-    return moved ? scroller.scrollTop - from : null;
+    const was = kept;
+    kept = { grown, layout, target, top };
+    if (!was) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
+    if (!was || was.layout === layout) return null;
+    if (was.target === target) scroller.scrollTop += top - was.top;
+    const scrolled = scroller.scrollTop - from;
+    const tops = layout.rows.map((row) => was.layout.edges[was.grown.place[grown.order[row.node.first]]]);
+    return tops.some((y, i) => y !== layout.rows[i].top) ? { tops, scrolled, scale: layout.height / was.layout.height } : null;
   }
 
   const setAway = keyed(away, (c: number) => {
@@ -249,7 +253,7 @@ export function classes(view: View): HTMLElement {
     if (store.names.value.length !== 1) draw();
   });
   view.on(scroller, "scroll", () => (scrolled.value = scroller.scrollTop));
-  view.on(search, "input", () => (query.value = search.value.trim().toLowerCase()));
+  view.on(search, "input", () => (query.value = search["value"].trim().toLowerCase()));
   view.on(asTree, "click", () => (wanted.value = "tree"));
   view.on(asList, "click", () => (wanted.value = "list"));
 

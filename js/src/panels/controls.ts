@@ -150,8 +150,8 @@ function layerMenu(view: View): HTMLElement {
   const chevron = s("svg.chevron.icon", { viewBox: "0 0 10 6", width: 9, height: 6 }, s("path", { d: "M1 1l4 4 4-4" }));
   const node = h("label.layer", name, shape, chevron, select);
   view.on(select, "change", () => {
-    store.command("set", { layer: select.value });
-    text(name, select.value);
+    store.command("set", { layer: select["value"] });
+    text(name, select["value"]);
     attr(node, { "data-asked": true });
   });
   let listed: Layer[] | null = null;
@@ -167,11 +167,11 @@ function layerMenu(view: View): HTMLElement {
       listed = meta.layers;
       refill(select, 
         ...meta.layers.map((l) =>
-          h("option", { value: l.name, disabled: l.cut === "no" }, `${l.name}  ${l.type}  ${shapeWords(l.shape)}${l.suggested ? "  suggested" : ""}${l.cut === "shared" ? "  other branches held" : ""}`),
+          h("option", { "value": l.name, disabled: l.cut === "no" }, `${l.name}  ${l.type}  ${shapeWords(l.shape)}${l.suggested ? "  suggested" : ""}${l.cut === "shared" ? "  other branches held" : ""}`),
         ),
       );
     }
-    select.value = meta.layer;
+    select["value"] = meta.layer;
     select.disabled = store.link.value === "saved" || meta.layers.length < 2;
     show(chevron, !select.disabled);
   });
@@ -215,7 +215,7 @@ function l2(view: View): HTMLElement {
   let held = false;
   let wanted: number | null = null; // what was asked for and not confirmed yet
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const asked = () => 10 ** Number(slider.value);
+  const asked = () => 10 ** Number(slider["value"]);
   const ask = () => {
     timer = undefined;
     store.command("set", { l2: Number(asked().toPrecision(4)) });
@@ -235,14 +235,14 @@ function l2(view: View): HTMLElement {
   view.keys(slider, (key) => {
     const by = arrows(key);
     if (!by) return;
-    slider.value = String(Number(slider.value) + (by[1] - by[0]) * DECADE_STEP);
+    slider["value"] = String(Number(slider["value"]) + (by[1] - by[0]) * DECADE_STEP);
     slider.dispatchEvent(new Event("input"));
     held = false;
     return true;
   });
   const fillTrack = () => {
     const [low, high] = [Number(slider.min), Number(slider.max)];
-    slider.style.setProperty("--at", `${(100 * (Number(slider.value) - low)) / (high - low || 1)}%`);
+    slider.style.setProperty("--at", `${(100 * (Number(slider["value"]) - low)) / (high - low || 1)}%`);
   };
   view.effect(() => {
     const range = store.meta.value?.l2_range;
@@ -254,7 +254,7 @@ function l2(view: View): HTMLElement {
     if (held || wanted !== null) return;
     const [low, high] = range.map((x) => String(Math.log10(x)));
     attr(slider, { min: low, max: high, "aria-valuetext": short(now) });
-    slider.value = String(Math.log10(now));
+    slider["value"] = String(Math.log10(now));
     text(value, short(now));
     fillTrack();
   });

@@ -5,7 +5,7 @@ import { BASES, information, logoPaths } from "../draw/logo";
 import { finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
-import { COARSE } from "../view";
+import { COARSE, glide } from "../view";
 import { basinClass, basinMark } from "./panel";
 
 export const ROW = COARSE ? 28 : 20; // px
@@ -82,6 +82,7 @@ export function importanceRow(k: number, id: string): Row {
   const sharing = h("span.col-sharing");
   const node = h("div.row", { role: "option", id, "data-channel": k }, number, logoCell, motif, h("span.col-bars", svg, said), spreadCell, sharing);
   let drawnFor: Meta | null = null;
+  let at: number | null = null;
 
   return {
     node,
@@ -93,7 +94,8 @@ export function importanceRow(k: number, id: string): Row {
         text(motif, meta.motifs ? (match?.name ?? "no match") : "");
         attr(motif, { "data-none": !match, title: match?.name ?? null });
       }
-      node.style.transform = `translateY(${top}px)`;
+      if (at !== top) glide(node, at, top);
+      at = top;
       const value = frame.ofiv[k];
       const [low, high] = [frame.ofiv_low[k], frame.ofiv_high[k]];
       const disagree = Boolean(frame.inconsistent[k]) && settled;

@@ -2,7 +2,7 @@
 
 import { END, MIDDLE, SILENT, attr, h, keyed, labels, s, show, text } from "../dom";
 import { css, PAIRS, ramp } from "../draw/colour";
-import { digitsAt, finite, fixed, floor, max, min, signed } from "../draw/numbers";
+import { count, digitsAt, finite, fixed, floor, max, min, signed } from "../draw/numbers";
 import { symmetricLimit } from "../draw/scales";
 import { ended } from "../protocol";
 import { arrows, COARSE } from "../view";
@@ -37,9 +37,9 @@ export function pairs(view: View): HTMLElement {
     s("text.pos", END, { x: KEY, y: 54 }, "more than sum"),
   );
   const svg = s("svg.plot", { role: "listbox", tabindex: 0, "aria-label": "Pairs of channels" }, cells, s("g", SILENT, cross, box, cursor, names, key));
-  const read = h("p.read", { role: "status" });
+  const said = h("p.read", { role: "status" });
   const empty = h("p.empty");
-  parts.body.append(svg, read, empty);
+  parts.body.append(svg, said, empty);
   const width = view.width(parts.body);
   const setCells = keyed<number, { node: SVGRectElement }>(cells, (id) => ({ node: s("rect", { role: "option", id: `${base}-${id}`, "data-cell": id }) }));
   const setNames = labels(names);
@@ -51,7 +51,9 @@ export function pairs(view: View): HTMLElement {
     const some = message !== null && message.target === store.target.value && message.channels.length > 1;
     show(svg, some);
     show(empty, !some);
-    parts.state(some && message.nonlinearity.filter(finite).length < message.channels.length * (message.channels.length - 1) ? "reading \u2026" : "");
+    const all = some ? message.channels.length * (message.channels.length - 1) : 0;
+    const read = some ? message.nonlinearity.filter(finite).length : 0;
+    parts.state(read === all ? "" : store.link.value === "live" ? "reading \u2026" : `${count(read / 2)} of ${count(all / 2)} pairs read`);
     if (!some) {
       const frame = store.frame.value; // read here only: the matrix itself does not change with every frame
       const finished = frame ? ended(frame) : 0;
@@ -107,9 +109,9 @@ export function pairs(view: View): HTMLElement {
 
   const told = (id: number | null): void => {
     const message = store.pairs.value;
-    if (id === null || !message) return text(read, "");
+    if (id === null || !message) return text(said, "");
     const M = message.channels.length;
-    text(read, `${message.channels[floor(id / M)]} \u00d7 ${message.channels[id % M]}: ${signed(message.nonlinearity[id], digitsAt(symmetricLimit(message.nonlinearity) / 10))}`);
+    text(said, `${message.channels[floor(id / M)]} \u00d7 ${message.channels[id % M]}: ${signed(message.nonlinearity[id], digitsAt(symmetricLimit(message.nonlinearity) / 10))}`);
   };
   const cellAt = (event: Event): number | null => {
     const id = (event.target as Element).getAttribute("data-cell");
