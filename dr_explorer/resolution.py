@@ -12,6 +12,7 @@ import xarray as xr
 from dr_explorer import importance, similarity
 from dr_explorer.labelled import labelled
 from dr_explorer.names import position_of
+from dr_explorer.reasons import reasons
 from dr_explorer.trials import STATES
 
 if TYPE_CHECKING:
@@ -243,6 +244,10 @@ class Resolution:
         found = similarity.shared_by(self.ofiv(combine).values, top=top)
         names, channels = self.targets, self.dataset.channel.values.tolist()
         return {k: [names[c] for c in classes] for k, classes in zip(channels, found, strict=True) if len(classes)}
+
+    def notes(self) -> list[str]:
+        """Why numbers are missing or say little, in sentences; empty where everything could be computed."""
+        return reasons(self)
 
     # -- tables --------------------------------------------------------------------------------------------------------
 

@@ -415,7 +415,18 @@ def test_the_exact_interval_of_a_maximum_agrees_with_resampling():
 
 def test_activeness_is_one_without_elimination_and_zero_with_nothing_else():
     np.testing.assert_allclose(activeness(np.array([[1.0, 2.0], [-1.0, -2.0], [3.0, -3.0]])), [1, 0, 0.5])
+    assert activeness(np.array([3.0, -4.0])) == pytest.approx(9 / 25)  # squares: what each channel adds to the optimum
     assert np.isnan(activeness(np.array([[0.0, 0.0], [np.nan, 1.0]]))).all()
+
+
+def test_a_channels_square_is_its_part_of_what_an_optimal_map_gains():
+    weights, l2 = np.array([2.0, -1.0, 0.5]), 0.7  # a linear class: S = w.H, best at w / (2 l2)
+    best = weights / (2 * l2)
+    without = [
+        (weights @ (best * (np.arange(3) != k))) - l2 * ((best * (np.arange(3) != k)) ** 2).sum() for k in range(3)
+    ]
+    gained = weights @ best - l2 * (best**2).sum() - np.array(without)
+    np.testing.assert_allclose(gained[weights > 0].sum() / gained.sum(), activeness(best))
 
 
 def test_important_channels_with_nothing_behind_them_are_vulnerable():
@@ -424,6 +435,8 @@ def test_important_channels_with_nothing_behind_them_are_vulnerable():
     np.testing.assert_allclose(vulnerability(importances, bits), [[0, 1, 0.25, 0]])
     q = np.array([1.0, 0.0, 0.0, 0.0])  # the first matches no motif
     np.testing.assert_allclose(vulnerability(importances, bits, q), [[1, 1, 0.25, 0]])
+    half = np.array([0.5, 0.5, 0.5, np.nan])  # a match that is as likely chance; none at all
+    np.testing.assert_allclose(vulnerability(importances, bits, half), [[0.5, 1, 0.5 * (1 - 0.25), 0]])
     np.testing.assert_allclose(vulnerability(importances, bits[:, None] * [0.5, 0.5]), [[0, 1, 0.25, 0]])
     assert np.isnan(vulnerability(np.array([-1.0, -2.0]), np.array([1.0, 1.0]))).all()
     with pytest.raises(ValueError, match="4 channels"):

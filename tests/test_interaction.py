@@ -292,6 +292,17 @@ def test_pairs_of_top_channels_come_first_and_can_be_stopped(dense):
     assert first.total == 15
 
 
+def test_nothing_is_computed_that_nobody_asks_for(dense, monkeypatch):
+    _, tail = dense
+    seen, logits = [], tail.logits
+    monkeypatch.setattr(tail, "logits", lambda maps: seen.append(len(maps)) or logits(maps))
+    blocks = interaction.pair_blocks(tail, 0, torch.randn(6, 9), block=4)
+    assert seen == []
+    next(blocks)
+    blocks.close()  # as leaving a loop does
+    assert seen == [4 * 4]  # four pairs, four corners each; the other eleven were never computed
+
+
 def test_a_map_that_cannot_be_used_is_refused(dense):
     _, tail = dense
     with pytest.raises(ValueError, match="shape"):

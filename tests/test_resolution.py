@@ -331,6 +331,42 @@ def test_odd_results_are_read_with_gaps_and_without_errors(odd: dr.Resolution) -
         assert np.isnan(odd.support(n_boot=10)).all()
 
 
+def test_what_cannot_be_said_is_said_why() -> None:
+    assert made(6, 5, 20).notes() == []
+    assert (
+        made(1, 1, 1).notes()[0]
+        == "One restart: there are no intervals, no inconsistency and no branch support to show."
+    )
+    assert "One class: there is nothing to compare it with." in made(1, 4, 5).notes()
+    assert "One channel: correlations of classes need at least two." in made(3, 4, 1).notes()
+    lost = diverged(diverged(made(4, 3, 20), 1), 2, slice(0, 2)).notes()
+    assert lost == [
+        "5 restarts diverged and left out of every number.",
+        "Nothing is left of class 1: all restarts diverged.",
+        "One restart is left of class 2: no intervals and no inconsistency.",
+    ]
+    against = made(2, 3, 5)
+    against.dataset["fiv"].values[1] = -1.0
+    assert "No channel is favoured by class 1: no similarity of positive parts." in against.notes()
+    stopped = made(2, 3, 5)
+    stopped.dataset["status"].values[0, 0] = STOPPED
+    stopped.dataset.attrs["notes"] = "a note of the cut"
+    assert stopped.notes()[:2] == [
+        "a note of the cut",
+        "1 restart stopped before the end, with the numbers reached by then.",
+    ]
+
+
+def test_a_class_that_wants_nothing_has_no_activeness_and_no_similarity() -> None:
+    nothing = made(3, 4, 5)
+    nothing.dataset["fiv"].values[1] = 0.0
+    for values in (nothing.activeness(), nothing.vulnerability(), nothing.similarity()):
+        assert np.isnan(values.values[1]).all()
+        assert np.isfinite(values.values[[0, 2]]).any()
+    assert (nothing.inconsistency().values[1] == 0).all()  # its restarts agree
+    assert (nothing.ofiv_interval().values[:, 1] == 0).all()
+
+
 def test_identical_classes_are_alike_and_stand_together() -> None:
     same = identical(made(4, 4, 5))
     np.testing.assert_allclose(same.similarity(), 1)

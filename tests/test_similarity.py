@@ -222,6 +222,25 @@ def test_true_families_are_supported_and_noise_is_not(metric, combine):
     assert np.mean(inside) < 0.6
 
 
+@pytest.mark.parametrize("combine", ["weighted", "basins"])
+def test_support_is_the_share_of_resampled_trees_with_the_clade(combine):
+    """The definition written out, restart by restart and set by set."""
+    rng = np.random.default_rng(12)
+    fiv, score = resampled(rng, families(rng, 3, 3, within=0.1), n_restarts=5, noise=0.4)
+    objective = score + rng.normal(size=score.shape)
+    tree = linkage(similarity(ofiv(fiv, score, objective, combine)))
+    found = np.zeros(len(tree))
+    for _ in range(300):
+        drawn = rng.integers(fiv.shape[1], size=score.shape)
+        rows = np.arange(len(fiv))[:, None]
+        again = ofiv(fiv[rows, drawn], score[rows, drawn], objective[rows, drawn], combine)
+        there = set(clades(linkage(similarity(again))))
+        found += [clade in there for clade in clades(tree)]
+    share = support(fiv, score, tree, 300, combine=combine, objective=objective)
+    assert 0.05 < share.min() < 0.9  # the branches differ in what they are worth
+    np.testing.assert_allclose(share, found / 300, atol=0.16)  # two shares of 300: four standard errors at one half
+
+
 def test_the_whole_is_always_a_clade():
     rng = np.random.default_rng(5)
     fiv, score = resampled(rng, rng.normal(size=(8, 10)), noise=1)

@@ -149,7 +149,7 @@ def write(
         template_variables={
             "heading": html.escape(layout.plain(title)),
             "about": html.escape(text.about(resolution)),
-            "notes": [html.escape(line) for line in text.notes(resolution)],
+            "notes": [html.escape(line) for line in resolution.notes()],
             "settings": [tuple(map(html.escape, line)) for line in settings],
             "call": html.escape(text.call(resolution)),
             "style": _asset("report.css"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dr_explorer import layout
-from dr_explorer.trials import DIVERGED, STATES
+from dr_explorer.reasons import count
+from dr_explorer.trials import STATES
 
 if TYPE_CHECKING:
     from dr_explorer.resolution import Resolution
@@ -43,22 +44,6 @@ def about(resolution: Resolution) -> str:
     )
 
 
-def notes(resolution: Resolution) -> list[str]:
-    """What a reader must know: the cut's own notes, restarts that diverged, what a single restart cannot say."""
-    data = resolution.dataset
-    lines = [line for line in str(data.attrs.get("notes", "")).splitlines() if line.strip()]
-    diverged = data.status.values == DIVERGED
-    if diverged.any():
-        lost = [layout.plain(resolution.targets[c]) for c in np.flatnonzero(diverged.all(axis=1))]
-        lines.append(f"{count(int(diverged.sum()), 'restart')} diverged and left out of every number.")
-        if lost:
-            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-            lines.append(f"Nothing is left of {', '.join(lost[:5])}{more}: all restarts diverged.")
-    if data.sizes["restart"] == 1:
-        lines.append("One restart: there are no intervals, no inconsistency and no branch support to show.")
-    return lines
-
-
 def settings(resolution: Resolution, own: str, chosen: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Rows of name, value, meaning: what it takes to make the same report again."""
     attributes = resolution.dataset.attrs
@@ -77,10 +62,6 @@ def call(resolution: Resolution) -> str:
     arguments.insert(0, f"n_restarts={data.sizes['restart']}")
     layer = layout.plain(data.attrs.get("layer", "?"))
     return f"dr.resolve(model, {layer!r}, example_input=x, {', '.join(arguments)})"
-
-
-def count(n: int, one: str, many: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _argument(value: Any) -> str:
