@@ -76,7 +76,19 @@ class Trained:
 
 
 def network(length: int, n_targets: int, settings: Settings | None = None) -> nn.Sequential:
-    """The paper's network, untrained."""
+    """The paper's network, untrained.
+
+    Parameters
+    ----------
+    length : bp of the one-hot sequences (N, 4, length) that it takes.
+    n_targets : classes, a logit each.
+    settings : filters, their width, pooling and the dense layer.
+
+    Raises
+    ------
+    ValueError
+        For sequences too short for the filters and the pooling, or a pooling that there is not.
+    """
     settings = settings or Settings()
     if settings.pool not in ("local", "global"):
         raise ValueError(f"pool must be 'local' or 'global', not {settings.pool!r}")
@@ -101,7 +113,18 @@ def network(length: int, n_targets: int, settings: Settings | None = None) -> nn
 
 
 def predict(model: nn.Module, x, batch_size: int = 1000) -> np.ndarray:
-    """Logits (N, C) of one-hot sequences, an array or tensor of any number type."""
+    """A network's logits.
+
+    Parameters
+    ----------
+    model : the network.
+    x : one-hot sequences (N, 4, length), an array or tensor of any number type.
+    batch_size : sequences at a time.
+
+    Returns
+    -------
+    (N, C) logits.
+    """
     x = torch.as_tensor(x)
     device = next(model.parameters()).device
     with torch.no_grad():

@@ -96,7 +96,10 @@ def trained(
 
 
 def cache_path(name: str, n: int | None, random_state: int, settings: Settings) -> Path:
-    """The file a trained network is kept in; its name changes with everything the network depends on."""
+    """The file a trained network is kept in; its name changes with everything the network depends on.
+
+    That is the set's `name`, its size `n`, the `random_state` and the `settings` of the training, as for `trained`.
+    """
     from platformdirs import user_cache_path
 
     key = repr((CACHE_VERSION, name, n, random_state, sorted(asdict(settings).items())))

@@ -112,7 +112,13 @@ class Explorer(anywidget.AnyWidget):
 
     @classmethod
     def from_resolution(cls, resolution: Resolution, *, name: str = "saved result") -> Explorer:
-        """Show a result that is there already, without a model: everything but running works."""
+        """Show a result that is there already, without a model: everything but running works.
+
+        Parameters
+        ----------
+        resolution : what `dr_explorer.resolve` returned or `Resolution.load` read.
+        name : what the view calls it.
+        """
         data = resolution.dataset
 
         def begin(layer: str, settings: dict[str, Any]) -> Ascent:
