@@ -1,4 +1,34 @@
-"""See, live in a notebook, what a trained genomic CNN has learned: DeepResolve's feature maps, class by class."""
+"""See, live in a notebook, what a trained genomic CNN has learned: DeepResolve's feature maps, class by class.
+
+In a notebook::
+
+    explorer = dr.Explorer(model, "conv3", example_input=torch.zeros(1, 4, 1000), target_names=names)
+    explorer.run()                                # the view appears below the cell and moves while the search runs
+
+In a script, with the same arguments::
+
+    resolution = dr.resolve(model, "conv3", example_input=torch.zeros(1, 4, 1000), target_names=names)
+    resolution.ofiv().sel(target="CTCF")          # what a class is built from, a number a channel, as xarray
+    resolution.similarity()                       # which classes are made of the same parts
+    resolution.report("conv3.html")               # one linked page for a colleague
+
+=====================  =================================================================================
+`list_layers`          where a network can be cut, and which layer is the usual choice
+`load_keras`           Keras 1 and 2 networks from HDF5 files, as PyTorch modules
+`Explorer`             the live view of a network, or of a saved result
+`resolve`              the search without a view
+`Resolution`           its result: labelled arrays, readings, files, tables, report
+`pairwise`             how pairs of features act together: truth tables, logic, confidence
+`importance`           pure functions on arrays: what a class favours, with intervals, basins, inconsistency
+`similarity`           pure functions on arrays: alike classes, their tree and its support, differences
+`figures`              figures for a paper
+`synthetic`            sequences with planted rules, and networks that learn them
+=====================  =================================================================================
+
+Words: a *class* is an output of the network (``target`` in code), a *channel* one of the patterns that the layer
+detects, a *restart* one search from one random feature map. Sequences are one-hot (N, 4, length) in the order A, C, G,
+T. The method: Liu & Gifford, ICML 2017 workshop; Liu, Zeng & Gifford, BMC Bioinformatics 2019.
+"""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from dr_explorer.resolution import Resolution
 
+__all__ = ["importance", "logo", "tree", "truth_table"]
+
 POINTS_PER_MM = 72 / 25.4
 SMALLEST = 4.5  # points below which a class name is left out rather than drawn unreadably
 SUPPORTED, WEAK = 0.95, 0.70  # branch support: full dot, hollow dot; below that, a red one
@@ -33,7 +35,23 @@ SUPPORTED, WEAK = 0.95, 0.70  # branch support: full dot, hollow dot; below that
 
 
 def logo(ppm: np.ndarray, *, width_mm: float = 60, height_mm: float = 18, axis: bool = True) -> Figure:
-    """A sequence logo of a PPM (4, width): letters as tall as probability times information content, in bits."""
+    """A sequence logo: letters as tall as their probability times the position's information content, in bits.
+
+    Parameters
+    ----------
+    ppm : (4, width) probabilities, rows A, C, G, T.
+    width_mm, height_mm : size of the figure.
+    axis : draw positions and bits.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        For another shape, or columns that do not sum to 1.
+    """
     figure = sheet(width_mm, height_mm)
     left, bottom = (9, 5) if axis else (0, 0)
     ax = axes(figure, left, 1, width_mm - left - 1, height_mm - bottom - 1)
@@ -67,10 +85,22 @@ def importance(
 
     Parameters
     ----------
+    resolution : what `dr_explorer.resolve` returned.
     target, other : the class, and one to compare it with (ticks); by name or position.
     rows : channels shown, the largest ones, favoured above unfavoured.
     combine, level : as in `dr_explorer.importance`.
     ppms : (K, 4, width) a motif for each channel; default the first layer's filters where the channels are those.
+    width_mm, row_mm : width of the figure, and height of a channel.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        OFIVs and standard deviations in units of the feature map.
+
+    Raises
+    ------
+    ValueError
+        For a class that there is not.
     """
     c, data, rows = resolution.position_of(target), resolution.dataset, whole_number("rows", rows)
     fiv, score, objective = (data[name].values[c] for name in ("fiv", "score", "objective"))
@@ -148,9 +178,16 @@ def tree(
 
     Parameters
     ----------
+    resolution : what `dr_explorer.resolve` returned.
     metric, combine : as in `dr_explorer.similarity`.
     n_boot : resamplings of the restarts for the support of the branches; 0 leaves it out.
+    width_mm : width of the figure.
     row_mm : height of a class; default 3, less where a page would not hold them. Names too small to read are left out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A branch's height is the square root of its distance (1 - similarity), so that close ones can be told apart.
     """
     similar = resolution.similarity(metric, combine).values
     n = len(similar)
@@ -204,6 +241,17 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
     ----------
     pairs : what `dr_explorer.pairwise` returned.
     feature, feature2 : labels of the two features in it.
+    width_mm : width of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Mean logits with half their 95 % interval over backgrounds.
+
+    Raises
+    ------
+    ValueError
+        For a pair that was not computed, or something that is no table of pairs.
     """
     missing = [name for name in ("feature", "feature2", "s00", "s01", "s10", "s11") if name not in pairs]
     if missing:
@@ -255,7 +303,7 @@ def truth_table(pairs: xr.Dataset, feature, feature2, *, width_mm: float = 60) -
 
 
 def draw_logo(ax: Axes, ppm: np.ndarray) -> None:
-    """The letters of a PPM (4, width) into axes, two bits high, without axis."""
+    """The letters of `ppm` (4, width) into the matplotlib axes `ax`, two bits high, without axis."""
     import logomaker
     import pandas as pd
 

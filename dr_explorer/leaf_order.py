@@ -11,7 +11,7 @@ import numpy as np
 
 
 def leaf_order(tree: np.ndarray) -> np.ndarray:
-    """Leaves of a linkage matrix (n - 1, 4) from left to right, (n,) int."""
+    """Leaves of `tree`, a linkage matrix (n - 1, 4), from left to right: (n,) int."""
     n = len(tree) + 1
     children = np.asarray(tree)[:, :2].astype(int)
     order = np.empty(n, dtype=int)

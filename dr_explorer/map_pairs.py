@@ -47,7 +47,10 @@ class PairBlock:
 
 
 def nonlinearity(corners: np.ndarray) -> np.ndarray:
-    """``S(i,j) - S(i) - S(j) + S(none)`` of corners (..., 2, 2)."""
+    """``S(i,j) - S(i) - S(j) + S(none)``, in logits, of corners (..., 2, 2): what a pair does beyond its parts' sum.
+
+    Ours: the interaction contrast of a two-way table, 0 for any class that adds its features up.
+    """
     return corners[..., 1, 1] - corners[..., 1, 0] - corners[..., 0, 1] + corners[..., 0, 0]
 
 
@@ -77,6 +80,12 @@ def pair_blocks(
     Yields
     ------
     PairBlock
+        The corners are logits: ``S(none)``, ``S(j)``, ``S(i)`` and ``S(i, j)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a map of another shape or with NaN, an unknown channel or context.
     """
     if context not in CONTEXTS:
         raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, not {context!r}")

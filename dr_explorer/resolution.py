@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 class Resolution:
     """What an ascent found: every class's restarts, labelled, and the readings made from them.
 
+    What the methods take, where they take it:
+
+    - ``target``, ``a``, ``b``: a class, by name or position;
+    - ``combine``: how restarts are put together, ``"weighted"`` by class score (the authors' code), ``"max"`` (the
+      paper's two-case rule) or ``"basins"`` (the best basin's mean), see `dr_explorer.importance.ofiv`;
+    - ``metric``: how classes are compared, a key of `dr_explorer.similarity.METRICS`;
+    - ``level``: confidence of an interval, between 0 and 1;
+    - ``n_boot``, ``random_state``: resamplings, and their seed.
+
+    They raise ValueError or TypeError for anything else, and answer NaN where something is not defined; `notes` says
+    why.
+
     Attributes
     ----------
     dataset : xarray.Dataset
@@ -54,7 +66,7 @@ class Resolution:
 
     @classmethod
     def from_ascent(cls, ascent: Ascent, names: Sequence[str]) -> Resolution:
-        """Label what an `Ascent` has reached, finished or not; ``names`` (C,) of its classes."""
+        """Label what ``ascent``, an `Ascent`, has reached, finished or not; ``names`` (C,) of its classes."""
         return cls(labelled(ascent, names))
 
     # -- readings ------------------------------------------------------------------------------------------------------
@@ -71,8 +83,7 @@ class Resolution:
     def ofiv(self, combine: str = "weighted") -> xr.DataArray:
         """Overall feature importance (target, channel), in units of the feature map.
 
-        ``combine`` puts the restarts together: ``"weighted"`` by class score (the authors' code), ``"max"`` (the
-        paper's two-case rule) or ``"basins"`` (the best basin's mean); see `dr_explorer.importance.ofiv`.
+        NaN for a class without a restart left; see `dr_explorer.importance.ofiv`.
         """
         return self._by_channel(importance.ofiv(self._fiv, self._score, self._objective, combine=combine), "ofiv")
 
@@ -158,7 +169,7 @@ class Resolution:
     def similarity(self, metric: str = "pearson_positive", combine: str = "weighted") -> xr.DataArray:
         """Class similarity (target, target2) in [-1, 1], by default Pearson's r of the positive parts of the OFIVs.
 
-        ``metric`` is a key of `dr_explorer.similarity.METRICS`; NaN for classes without a similarity.
+        NaN for classes without a similarity; see `dr_explorer.similarity.similarity`.
         """
         values = similarity.similarity(self.ofiv(combine).values, metric=metric)
         names = self.dataset.target.values
@@ -179,7 +190,7 @@ class Resolution:
     ) -> np.ndarray:
         """Share of bootstrap resamplings of the restarts that have each branch of `linkage`, (C - 1,) in [0, 1].
 
-        ``metric`` and ``combine`` as for the `linkage` it belongs to; see `dr_explorer.similarity.support`.
+        The tree is that of the same ``metric`` and ``combine``; see `dr_explorer.similarity.support`.
         """
         return similarity.support(
             self._fiv,
@@ -258,7 +269,7 @@ class Resolution:
         return annotated.annotated(self)
 
     def to_csv(self, folder: str | Path, combine: str = "weighted") -> list[Path]:
-        """Write every table as CSV into a folder, see `dr_explorer.tables`."""
+        """Write every table as CSV into ``folder`` and say where, see `dr_explorer.tables`."""
         from dr_explorer import tables
 
         return tables.write(self, folder, combine)
@@ -266,7 +277,7 @@ class Resolution:
     # -- pictures ------------------------------------------------------------------------------------------------------
 
     def report(self, path: str | Path, **options: Any) -> None:
-        """Write the stand-alone HTML report; options as of `dr_explorer.report.write`."""
+        """Write the stand-alone HTML report to ``path``; options as of `dr_explorer.report.write`."""
         from dr_explorer import report
 
         report.write(self, path, **options)
@@ -308,14 +319,14 @@ class Resolution:
         return xr.DataArray(values, dims=("target", "channel"), coords=coords, name=name)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one netCDF file, whole or not at all; see `dr_explorer.storage`."""
+        """Write everything to one netCDF file at ``path``, whole or not at all; see `dr_explorer.storage`."""
         from dr_explorer import storage
 
         storage.save(self.dataset, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Resolution:
-        """Read what `save` wrote."""
+        """Read what `save` wrote to ``path``; a helpful error for any other file."""
         from dr_explorer import storage
 
         return cls(storage.load(path))

@@ -6,9 +6,15 @@ import numpy as np
 
 
 def restart_correlation(fiv: np.ndarray) -> np.ndarray:
-    """Pearson's r of each pair of channels over the restarts: fiv (T, K) -> (K, K).
+    """Pearson's r of each pair of channels over the restarts.
 
-    NaN with fewer than three usable restarts, and for a channel that ends the same in all of them.
+    Parameters
+    ----------
+    fiv : (T, K) feature importance vectors of one class; rows that are not finite are left out.
+
+    Returns
+    -------
+    (K, K) in [-1, 1]. NaN with fewer than three restarts left, and for a channel that ends the same in all of them.
     """
     fiv = usable(fiv)
     if len(fiv) < 3:
@@ -22,16 +28,35 @@ def restart_correlation(fiv: np.ndarray) -> np.ndarray:
 
 
 def opposite_signs(fiv: np.ndarray) -> np.ndarray:
-    """Share of restarts in which two channels have opposite signs: fiv (T, K) -> (K, K); NaN with no usable restart."""
+    """Share of restarts in which two channels have opposite signs (Liu & Gifford 2017: 1 for an XOR).
+
+    Parameters
+    ----------
+    fiv : (T, K) feature importance vectors of one class; rows that are not finite are left out.
+
+    Returns
+    -------
+    (K, K) in [0, 1]; NaN with no restart left.
+    """
     sign = np.sign(usable(fiv))
     return (sign[:, :, None] * sign[:, None, :] < 0).mean(0) if len(sign) else np.full((sign.shape[1],) * 2, np.nan)
 
 
 def xor_hint(fiv: np.ndarray) -> np.ndarray:
-    """The paper's sign of XOR, made strict: bool (K, K).
+    """The paper's sign of XOR, made strict: opposite signs in every restart, and both orders among the restarts.
 
-    Opposite signs in every restart, and both orders among the restarts. On planted networks it found 3 of 11 XORs and
-    was wrong on none of 62 others (without the second condition: 8 of 11, and 30 of 62 others flagged). A hint only.
+    Parameters
+    ----------
+    fiv : (T, K) feature importance vectors of one class; rows that are not finite are left out.
+
+    Returns
+    -------
+    (K, K) bool.
+
+    Notes
+    -----
+    A hint only. On planted networks it found 3 of 11 XORs and was wrong on none of 62 others; without the second
+    condition, as published, it found 8 of 11 and flagged 30 of the 62 others.
     """
     sign = np.sign(usable(fiv))
     both = (sign > 0).any(0) & (sign < 0).any(0)

@@ -59,6 +59,15 @@ def similarity(ofiv: np.ndarray, metric: str = "pearson_positive") -> np.ndarray
     (C, C) symmetric, in [-1, 1], 1 on the diagonal; NaN in the rows and columns of classes without a similarity: those
     that are not finite, or whose compared vector is constant (zero for the cosine). With one channel that is every
     class, except for the cosine.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or an unknown `metric`.
+
+    Notes
+    -----
+    The default is the paper's: shared favoured features make classes alike, shared unfavoured ones do not.
     """
     unit = _unit_vectors(np.asarray(ofiv, dtype=np.float64), metric)
     similar = np.clip(unit @ unit.T, -1, 1)
@@ -211,9 +220,16 @@ def difference(
 
 
 def favoured(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
-    """Which channels rank in the top `top` of each class and are favoured at all (OFIV > 0): (C, K) bool.
+    """Which channels rank in the top `top` of each class and are favoured at all (OFIV > 0).
 
-    Channels of equal importance rank as they stand. A class that is not finite has none.
+    Parameters
+    ----------
+    ofiv : (C, K) overall feature importance vectors.
+    top : how many channels of a class count (the paper's 5).
+
+    Returns
+    -------
+    (C, K) bool. Channels of equal importance rank as they stand. A class that is not finite has none.
     """
     ofiv = np.asarray(ofiv, dtype=np.float64)
     if ofiv.ndim != 2:
@@ -228,12 +244,34 @@ def favoured(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
 
 
 def sharing(ofiv: np.ndarray, top: int = 5) -> np.ndarray:
-    """Feature sharing: in how many classes each channel is `favoured`, (K,) int."""
+    """Feature sharing: in how many classes each channel is `favoured`.
+
+    Parameters
+    ----------
+    ofiv, top : as for `favoured`.
+
+    Returns
+    -------
+    (K,) int.
+
+    Notes
+    -----
+    The paper's feature sharing (the classes in which a channel ranks in the top 5), favoured channels only.
+    """
     return favoured(ofiv, top).sum(axis=0)
 
 
 def shared_by(ofiv: np.ndarray, top: int = 5) -> list[np.ndarray]:
-    """For each channel the classes in which it is `favoured`, the ones it is most important to first."""
+    """For each channel the classes in which it is `favoured`, the ones it is most important to first.
+
+    Parameters
+    ----------
+    ofiv, top : as for `favoured`.
+
+    Returns
+    -------
+    K arrays of positions of classes.
+    """
     ofiv = np.asarray(ofiv, dtype=np.float64)
     among = favoured(ofiv, top)
     found = (np.flatnonzero(column) for column in among.T)
