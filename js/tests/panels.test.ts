@@ -236,6 +236,13 @@ describe("classes", () => {
     expect(new Set(shown)).toEqual(new Set(["<img src=x onerror=alert(1)>", "x".repeat(300), "\u05d0\u05d1\u05d2", "\ud83e\uddec", "twin (column 4)", "twin (column 5)", "(no name, column 6)", "&amp;"]));
   });
 
+  test("the last word of a long name stands apart: it is kept where the name is cut short", () => {
+    const opened = open({ names: ["Lower, sun exposed (leg) \u2013 Heart", "Lower, sun exposed (leg) \u2013 Brain", "CTCF", "x".repeat(40)] });
+    opened.at(0.9);
+    const last = rows(opened).map((r) => r.querySelector("bdi .dre-cut + span")?.textContent ?? null);
+    expect(new Set(last)).toEqual(new Set([" Heart", " Brain", null]));
+  });
+
   test("one class needs no panel of classes", () => {
     const opened = open({ classes: 1 });
     opened.at(0.9);
@@ -356,6 +363,24 @@ describe("importance", () => {
     expect(all(".dre-row").filter((r) => before.has(r)).length).toBeGreaterThan(10);
   });
 
+  test("a row that changes places glides there, unless the reader wants nothing to move", () => {
+    const moves = vi.fn();
+    Element.prototype.animate = moves;
+    const still = vi.spyOn(window, "matchMedia");
+    for (const reduce of [false, true]) {
+      still.mockImplementation((query) => ({ matches: reduce && query.includes("reduced-motion"), addEventListener() {} }) as unknown as MediaQueryList);
+      const { at } = open();
+      at(0.3);
+      moves.mockClear();
+      vi.advanceTimersByTime(5000);
+      at(0.8);
+      if (reduce) expect(moves).not.toHaveBeenCalled();
+      else expect(moves.mock.contexts.map((row) => (row as Element).className)).toContain("dre-row");
+    }
+    still.mockRestore();
+    delete (Element.prototype as Partial<Element>).animate;
+  });
+
   test("under the pointer rows do not change places while values move", () => {
     const { all, find, at } = open();
     at(0.3);
@@ -431,6 +456,19 @@ describe("pairs", () => {
     kernel.model.deliver({ header: none, buffers: buffers.map(() => new ArrayBuffer(0)) });
     paint();
     expect(panel("pairs").querySelector(".dre-empty")!.textContent).toBe("no input of this network is a one-hot sequence");
+  });
+
+  test("a matrix with gaps is being read as long as there is a kernel; without one it says how much was", () => {
+    const { panel, at, kernel, model, world } = open();
+    at(1);
+    const { header, buffers } = world.pairs(0, new Float32Array(24));
+    const table = new Float32Array(buffers[1]);
+    table[1] = table[14] = NaN;
+    kernel.model.deliver({ header, buffers });
+    paint();
+    expect(panel("pairs").querySelector(".dre-state")!.textContent).toBe("reading \u2026");
+    model.emit("comm_live_update");
+    expect(panel("pairs").querySelector(".dre-state")!.textContent).toBe("90 of 91 pairs read");
   });
 
   test("a lower triangle, each cell with its channels and value; a click opens the pair", () => {

@@ -119,9 +119,12 @@ export function classRow(id: string): ClassRow {
   };
 }
 
+/** A long name gives way before its last word, which often is what tells it from its neighbours. */
+const LAST_WORD = /^(.{8,})([\s_\u2013|/:.-]\S{1,14})$/su;
+
 function marked(name: string, match: readonly [number, number] | null): (Node | string)[] {
-  if (!match) return [name];
+  const [, head, last] = LAST_WORD.exec(name) ?? [];
+  if (!match) return last ? [h("span.cut", head), h("span", last)] : [name];
   const [start, length] = match;
   return [name.slice(0, start), h("mark", name.slice(start, start + length)), name.slice(start + length)];
 }
-

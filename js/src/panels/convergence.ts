@@ -112,8 +112,8 @@ export function convergence(view: View): HTMLElement {
     const some = Boolean(frame?.status.length);
     show(svg, some);
     show(empty, !some);
+    attr(parts.node, { "data-stale": some && !store.current.value });
     if (!frame || !some || w === 0) return;
-    attr(parts.node, { "data-stale": !store.current.value });
     const lines = gapLines(frame);
     const longest = max(1, ...lines.map((l) => l.steps[l.steps.length - 1]));
     const running = lines.length === 0 || lines.some((l) => l.moving);

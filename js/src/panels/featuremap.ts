@@ -51,9 +51,9 @@ export function featureMap(view: View): HTMLElement {
     vector.show(some && flat);
     text(parts.head.firstChild!, flat ? "Feature vector" : "Feature map");
     text(all, meta && rows.length ? (flat && rows.length === meta.channels ? "no positions at this layer" : `${rows.length} of ${meta.channels}`) : "");
+    attr(parts.node, { "data-stale": some && !store.current.value });
     const w = width.value;
     if (!some || w === 0 || rows.length === 0) return;
-    attr(parts.node, { "data-stale": !store.current.value });
     if (flat) vector.draw(frame, meta, w);
     else draw(frame, meta, rows, w);
   });

@@ -91,10 +91,11 @@ export function importance(view: View): HTMLElement {
     const some = frame !== null && meta !== null && frame.ofiv.some(finite);
     for (const node of [columns, scroller, axis, keys.node]) show(node, some);
     show(empty, !some);
+    attr(parts.node, { "data-stale": some && !store.current.value });
     if (!some || w === 0) return;
     const { ranking } = view;
     const { shown, above, folded } = ranking.value;
-    attr(parts.node, { "data-stale": !store.current.value, "data-logos": meta.logos !== undefined, "data-motifs": meta.motifs !== undefined });
+    attr(parts.node, { "data-logos": meta.logos !== undefined, "data-motifs": meta.motifs !== undefined });
     const finished = ended(frame);
     const means = basinMeans(frame);
     const domain = extent(frame, means);

@@ -12,6 +12,7 @@ const LEFT = 46;
 const MANY = 4; // basins whose counts are written
 const BOTTOM = 34;
 const NAME = 12; // px between two of them
+const LETTERS = 14; // of numbers that fit side by side along the abscissa
 const DUST = 1.3; // px, radius of another class's dot
 
 export function plane(view: View) {
@@ -72,8 +73,9 @@ export function plane(view: View) {
       const stops = (r: readonly [number, number]) => ticks(r[0], r[1], 3);
       const step = (t: readonly number[]) => digitsFor(t.length > 1 ? t[1] - t[0] : 1);
       const [tx, ty] = [stops(rx), stops(ry)];
+      const crowded = tx.length * fixed(tx[0], step(tx)).length > LETTERS;
       setAxes([
-        ...tx.map((v) => ({ x: x(v), y: SIDE + 12, words: fixed(v, step(tx)) })),
+        ...tx.filter((_, n) => !crowded || n % 2 === 0).map((v) => ({ x: x(v), y: SIDE + 12, words: fixed(v, step(tx)) })),
         ...ty.map((v) => ({ x: LEFT - 6, y: y(v), words: fixed(v, step(ty)), anchor: "end" as const })),
         { x: LEFT + SIDE / 2, y: SIDE + BOTTOM - 4, words: `ch ${i}` },
       ]);
