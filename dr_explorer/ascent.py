@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dr_explorer import rules, scale
 from dr_explorer.settings import Settings, expect, positive
@@ -29,7 +30,8 @@ SMALL_STEP = 2**17  # below this many numbers a step, more than one CPU thread c
 BURST = {"cpu": 2, "cuda": 8}
 SMALL_BURST = 8  # of small steps on a CPU: there the look costs as much as an evaluation
 LINEAR = "the network is linear behind this layer: each class has one optimum, grad S / (2 l2), reached in one step"
-COMPACT_SHARE = 0.25  # slots are closed up when this share of them is done and nobody waits
+COMPACT_SHARE = 0.25  # slots are closed up when this share of them is done and nobody waits;
+SMALL_COMPACT_SHARE = 0.5  # of small steps, which hardly get cheaper with fewer slots
 
 
 class Ascent:
@@ -131,10 +133,10 @@ class Ascent:
     def stop(self) -> None:
         """End here: running trials keep what they reached, marked stopped; trials never begun stay without result."""
         if len(self._slots):
-            self._store(self._slots.trials, self._slots.state, STOPPED)
+            self._store(self._slots.trials, self._slots.state, status=STOPPED)
             self._slots.clear()
         for at, state in self._parked.items():
-            self._store(np.array([at]).T, state, STOPPED)
+            self._store(np.array([at]).T, state, status=STOPPED)
         self._parked.clear()
         status = self.trials.status
         status[status == WAITING] = STOPPED
@@ -227,6 +229,12 @@ class Ascent:
 
     # -- in and out of slots ---------------------------------------------------------------------------------------
 
+    @property
+    def _many(self) -> float:
+        """So many slots that are done are worth closing up."""
+        small = self._kind == "cpu" and len(self._slots) * self._size < SMALL_STEP
+        return (SMALL_COMPACT_SHARE if small else COMPACT_SHARE) * len(self._slots)
+
     def _step_elements(self) -> int:
         waiting_or_running = int((self.trials.status <= RUNNING).sum())
         return min(self.batch_size, waiting_or_running) * self._size
@@ -247,7 +255,7 @@ class Ascent:
                 score, grad = self.tail.value_and_grad(state["x"].view(shape), self._slots.columns)
                 self.rule.update(state, score, grad.reshape(len(grad), -1))
                 seen += [state["steps"].to(torch.float32), state["objective"].to(torch.float32, copy=True)]
-                if self._kind == "cpu" and np.count_nonzero(state["done"].numpy()) >= COMPACT_SHARE * len(self._slots):
+                if self._kind == "cpu" and np.count_nonzero(state["done"].numpy()) >= self._many:
                     break
         except (torch.OutOfMemoryError, MemoryError) as error:
             self._halve(error)
@@ -274,21 +282,23 @@ class Ascent:
         if not done.any():
             return
         nobody_waits = not (self.trials.status == WAITING).any()
-        if nobody_waits and not done.all() and done.sum() < COMPACT_SHARE * len(done):
+        if nobody_waits and not done.all() and done.sum() < self._many:
             return
         rows = np.flatnonzero(done)
-        self._store(self._slots.trials[:, rows], self._slots.taken(rows))
+        self._store(self._slots.trials[:, rows], self._slots.state, torch.from_numpy(rows).to(self.tail.device))
         trials = self._next(len(rows))
         if n := trials.shape[1]:
             self._slots.replace(rows[:n], trials, self._columns_of(trials), self._enter(trials))
         if n < len(rows):
             self._slots.keep(np.delete(np.arange(len(self._slots)), rows[n:]))
 
-    def _store(self, trials: np.ndarray, state: rules.State, status: int | None = None) -> None:
-        """Write down the end points of trials (2, n), ended as the rule says of each, or with ``status``."""
-        diverged, exhausted = state["diverged"].cpu().numpy(), state["exhausted"].cpu().numpy()
+    def _store(
+        self, trials: np.ndarray, state: rules.State, rows: Tensor | slice = slice(None), status: int | None = None
+    ) -> None:
+        """Write down the end points of trials (2, n) in some rows, ended as the rule says of each, or with ``status``."""
+        diverged, exhausted = state["diverged"][rows].cpu().numpy(), state["exhausted"][rows].cpu().numpy()
         ended = np.where(exhausted, EXHAUSTED, CONVERGED) if status is None else status
-        maps = self.rule.answer(state).cpu().numpy().reshape(-1, *self.tail.shape)
+        maps = self.rule.answer(state)[rows].cpu().numpy().reshape(-1, *self.tail.shape)
         self.trials.end(*trials, np.where(diverged, DIVERGED, ended), maps)
 
     def _park(self, rows: np.ndarray) -> None:

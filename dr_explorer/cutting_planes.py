@@ -16,7 +16,8 @@ is the rise of the objective that the model predicts for the whole way to ``y`` 
 
 **Which optimum**: a slow ascent ends in the basin its start lies in. So does this one, mostly, because a point must
 bring most of what was promised to be kept, and because far from ``y`` a step goes only a part of the way: a jump onto
-``y`` itself would land beyond the valleys between.
+``y`` itself would land beyond the valleys between. Where next to nothing is left to gain there is no valley to cross,
+and the trial goes all the way, for where several pieces of ``S`` meet, short steps tell of one piece again and again.
 
 **Optimality measure**: a trial has converged when the gain predicted for its next step (or, where that is shorter, for
 a tenth of the way) is at most `GAP` of ``l2 |h|^2``. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
@@ -51,8 +52,10 @@ FAR = 2.0  # unless it stays further from y than so many |y|: out there is only 
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 SHORT = 0.1  # of the way: a step that refusals made shorter than this is no sign of convergence
 ENOUGH = 0.8  # of the promised gain: keep the point
+CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, a trial is at its optimum's foot, and from there on
+EASY = 0.3  # of the promised gain is enough, and steps go the whole way: see "Which optimum"
 SHIFT = 0.5  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
-WINDOW, LITTLE = 10, 1e-2  # evaluations in a row that are worth it if they raise the objective by this share of it
+WINDOW, LITTLE = 5, 4e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
 TINY = 1e-30  # keeps the ratio of two zeros finite
@@ -165,10 +168,11 @@ class CuttingPlanes(Rule):
         gain = _dot(xp, weights, error) + self.l2 * length
         extent = xp.sqrt(_dot(xp, mix, at_y) / (length + TINY))  # |y| as a share of the way
         most = xp.maximum(NEAR * extent, 1 - FAR * extent).clip(max(NEAR, self.first_step), 1.0)
-        step = xp.minimum(state["step"], most)
+        least = self.l2 * state["size"]
+        close = gain <= CLOSE * least
+        step = xp.where(close, 1.0, xp.minimum(state["step"], most))
         promise = step * gain
 
-        least = self.l2 * state["size"]
         turns = state["steps"] % WINDOW == 0
         slow = turns & (objective - state["before"] <= LITTLE * xp.maximum(abs(objective), least))
         _put(xp, state["before"], turns, objective)
@@ -179,7 +183,7 @@ class CuttingPlanes(Rule):
         state["done"] |= ~live
 
         state["step"][:], state["moved"][:] = step, step * xp.sqrt(length)
-        state["enough"][:] = objective + ENOUGH * promise
+        state["enough"][:] = objective + xp.where(close, EASY, ENOUGH) * promise
         state["along"][:] = step[:, None] * (at_y - at_h)
         towards *= _as(xp, step, h)[:, None]
         towards += h
