@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 import warnings
+from base64 import b64decode
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -64,6 +66,17 @@ def test_the_same_figure_is_the_same_file_and_global_settings_stay_as_they_were(
         figures.importance(resolution, 3, rows=4).savefig(tmp_path / name, metadata={"Date": None})
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert dict(mpl.rcParams) == before
+
+
+def test_a_notebook_shows_a_figure_at_a_readable_size(resolution):
+    figure = figures.importance(resolution, width_mm=120)
+    shown, about = figure._repr_mimebundle_()
+    png = b64decode(shown["image/png"])
+    width, height = struct.unpack(">II", png[16:24])  # of the picture itself, from its header
+    told = about["image/png"]
+    assert told["width"] == pytest.approx(120 / 25.4 * 130, abs=1)
+    assert told["width"] < 0.7 * width  # more pixels than are shown: sharp on a dense screen
+    assert told["height"] / told["width"] == pytest.approx(height / width, rel=0.01)
 
 
 def test_bars_intervals_and_marks_stand_at_the_numbers(resolution):
