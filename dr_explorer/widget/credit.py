@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 PERIOD = 1 / 30  # s between frames: faster than this nobody sees
+CATCH_UP = PERIOD / 4  # s that a frame may come earlier where the last was late: a burst of ascent ends when it ends
 LEAST_IN_FLIGHT = 2  # fewer leaves the page waiting, however short the way
 MOST_IN_FLIGHT = 4  # 15 frames a second over a quarter of a second; more would only be older
 SMOOTHING = 1 / 8  # weight of the last round trip in the mean, and ...
@@ -23,13 +24,13 @@ class Credit:
 
     def __init__(self) -> None:
         self._flying: dict[int, float] = {}  # when each was sent
-        self._heard = self._sent = float("-inf")
+        self._heard = self._sent = self._next = float("-inf")
         self._forget()
 
     def hello(self, now: float) -> None:
         """A page opened: whatever was on its way is lost, and counts no more; its way may be another."""
         self._flying.clear()
-        self._heard, self._sent = now, float("-inf")
+        self._heard, self._sent, self._next = now, float("-inf"), now
         self._forget()
 
     def acknowledged(self, seq: int, now: float) -> None:
@@ -41,7 +42,7 @@ class Credit:
 
     def sent(self, seq: int, now: float) -> None:
         self._flying[seq] = now
-        self._sent = now
+        self._sent, self._next = now, max(self._next, now - CATCH_UP) + PERIOD
 
     @property
     def in_flight(self) -> int:
@@ -55,11 +56,9 @@ class Credit:
         """Seconds until the next message may go: 0 now, None not before a page is heard of."""
         if now - self._heard >= GONE:
             return None
-        since_sent = now - self._sent
         if len(self._flying) < self.in_flight:
-            return max(0.0, PERIOD - since_sent)
-        quiet = now - self._heard
-        return max(SILENT - quiet, SILENT_PERIOD - since_sent, 0.0)
+            return max(0.0, self._next - now)
+        return max(self._heard + SILENT - now, self._sent + SILENT_PERIOD - now, 0.0)
 
     def _forget(self) -> None:
         self._round_trip: float | None = None  # s, smoothed; None before the first

@@ -27,11 +27,26 @@ def test_frames_keep_their_distance(credit: Credit) -> None:
     assert credit.wait(PERIOD) == 0.0
 
 
+def test_after_a_late_frame_the_next_may_come_a_little_earlier_but_no_more_than_thirty_a_second(credit: Credit) -> None:
+    turn, now, sent = 0.028, 0.0, []  # bursts of ascent, after each of which a frame may go
+    for _ in range(1000):
+        now += turn
+        if credit.wait(now) == 0.0:
+            credit.sent(len(sent), now)
+            credit.acknowledged(len(sent), now)
+            sent.append(now)
+    gaps = [b - a for a, b in itertools.pairwise(sent)]
+    assert min(gaps) == pytest.approx(turn)
+    assert 20 < len(sent) / now <= 1 / PERIOD  # every second burst alone would be 18
+
+
 def after_round_trips(credit: Credit, *seconds: float) -> int:
-    """How many may be in flight once messages, one after the other, took so long there and back; the time is 1000 s."""
+    """How many may be in flight once messages, one after the other, took so long there and back."""
+    now = 1000.0
     for seq, took in enumerate(seconds, 1):
-        credit.sent(seq, 1000.0 - took)
-        credit.acknowledged(seq, 1000.0)
+        credit.sent(seq, now)
+        now += took
+        credit.acknowledged(seq, now)
     return credit.in_flight
 
 
@@ -49,7 +64,8 @@ def unanswered(credit: Credit, seq: int, now: float, seconds: float) -> int:
 def test_a_longer_way_has_more_messages_on_it_within_bounds(credit: Credit, round_trip: float, expected: int) -> None:
     assert after_round_trips(credit, *[round_trip] * 20) == expected
     assert LEAST_IN_FLIGHT <= expected <= MOST_IN_FLIGHT
-    assert unanswered(credit, 100, 1000.0, SILENT / 2) == expected
+    credit.acknowledged(99, 2000.0)
+    assert unanswered(credit, 100, 2000.0, SILENT / 2) == expected
 
 
 def test_a_hub_far_away_still_sees_fifteen_frames_a_second(credit: Credit) -> None:
