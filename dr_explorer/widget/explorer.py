@@ -162,6 +162,7 @@ class Explorer(anywidget.AnyWidget):
 
         self._session = Session(plan, deliver, finished=finished, run=run)
         self._main = _running_loop()
+        self._kept: bytes | None = None  # the snapshot that the session made last
         super().__init__(selection=dict(NO_SELECTION), _esm=_bundled("index.js"), _css=_bundled("index.css"))
         # ipykernel (7.4) hands a page's messages to the shell that last used the comm: so far, the one whose cell
         # opened it. Forgetting that lets them in while a later cell of the same Run All keeps that shell busy.
@@ -205,6 +206,8 @@ class Explorer(anywidget.AnyWidget):
             What ended the ascent, if an error did.
         """
         rested = self._session.at_rest.wait(timeout)
+        if rested and self._main is _running_loop():
+            self._take_snapshot()  # within this cell: what comes later nbconvert does not hear
         if self._session.error is not None:
             raise self._session.error
         return rested
@@ -278,17 +281,21 @@ class Explorer(anywidget.AnyWidget):
 
     def _keep_snapshot(self) -> None:
         """On the session's thread: put what there is to see into the trait, on the thread traits belong to."""
-        data = pack(self._session._do_snapshot())
+        self._kept = pack(self._session._do_snapshot())
         me = weakref.ref(self)
 
-        def keep() -> None:
-            if (widget := me()) is not None and widget.comm is not None:
-                widget.snapshot = data
+        def take() -> None:
+            if (widget := me()) is not None:
+                widget._take_snapshot()
 
         if self._main is None or self._main.is_closed():
-            keep()
+            take()
         else:
-            self._main.call_soon_threadsafe(keep, context=self._session.outlet.context())
+            self._main.call_soon_threadsafe(take, context=self._session.outlet.context())
+
+    def _take_snapshot(self) -> None:
+        if self._kept is not None and self.comm is not None:
+            self.snapshot = self._kept
 
     def close(self) -> None:
         """End the session's thread and take the view off every page."""

@@ -16,8 +16,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from e2e.server import Server
 from e2e.view_page import ViewPage
+from nbformat.sign import NotebookNotary
 
 KERNEL = "this-python"
 
@@ -80,10 +82,11 @@ class Lab(Server):
         return self.open_copy(notebook_of(*cells), **page_options)
 
     def open_copy(self, content: dict[str, Any], at: str = LAB, **page_options: Any) -> Notebook:
-        """A page with a copy of a notebook (nbformat 4), run by this Python; in JupyterLab or in Notebook 7."""
+        """A page with a trusted copy of a notebook (nbformat 4), run by this Python; in JupyterLab or in Notebook 7."""
         name = f"{secrets.token_hex(4)}.ipynb"
         kernel = {"name": KERNEL, "display_name": "This Python", "language": "python"}
         write_json(self.notebooks / name, {**content, "metadata": {**content["metadata"], "kernelspec": kernel}})
+        NotebookNotary(data_dir=str(self.folder / "data")).sign(nbformat.read(self.notebooks / name, as_version=4))
         page = self.browser.new_context(viewport={"width": 1400, "height": 1100}, **page_options).new_page()
         notebook = Notebook(self, page)
         page.goto(f"{self.url}/{at}/{name}?reset&token={self.token}", wait_until="domcontentloaded")
