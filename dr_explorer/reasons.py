@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
 
 from dr_explorer.layout import plain
 from dr_explorer.trials import DIVERGED, STOPPED
 
-if TYPE_CHECKING:
-    from dr_explorer.resolution import Resolution
-
 NAMED = 5  # classes named in a sentence, before the rest is counted
 
 
-def reasons(resolution: Resolution) -> list[str]:
+def reasons(data: xr.Dataset, ofiv: np.ndarray) -> list[str]:
     """What a reader must know: the cut's own notes, what was left out, and what can therefore not be said.
+
+    Parameters
+    ----------
+    data : of a `dr_explorer.Resolution`.
+    ofiv : (C, K) its overall feature importance vectors.
 
     Returns
     -------
     list of str, empty where everything could be computed.
     """
-    data = resolution.dataset
-    names = np.array([plain(name) for name in resolution.targets], dtype=object)
-    status, fiv = data.status.values, data.fiv.values
-    left = (np.isfinite(fiv).all(axis=2) & np.isfinite(data.score.values)).sum(axis=1)
+    names = np.array([plain(name) for name in data.target.values], dtype=object)
+    status = data.status.values
+    left = (np.isfinite(data.fiv.values).all(axis=2) & np.isfinite(data.score.values)).sum(axis=1)
     lines = [line for line in str(data.attrs.get("notes", "")).splitlines() if line.strip()]
     if diverged := int((status == DIVERGED).sum()):
         lines.append(f"{count(diverged, 'restart')} diverged and left out of every number.")
@@ -42,7 +42,7 @@ def reasons(resolution: Resolution) -> list[str]:
         lines.append("One class: there is nothing to compare it with.")
     if data.sizes["channel"] == 1:
         lines.append("One channel: correlations of classes need at least two.")
-    elif nothing := _listed(names[(left > 0) & (resolution.ofiv().values <= 0).all(axis=1)]):
+    elif nothing := _listed(names[(left > 0) & (ofiv <= 0).all(axis=1)]):
         lines.append(f"No channel is favoured by {nothing}: no similarity of positive parts.")
     return lines
 

@@ -258,7 +258,7 @@ class Resolution:
 
     def notes(self) -> list[str]:
         """Why numbers are missing or say little, in sentences; empty where everything could be computed."""
-        return reasons(self)
+        return reasons(self.dataset, self.ofiv().values)
 
     # -- tables --------------------------------------------------------------------------------------------------------
 

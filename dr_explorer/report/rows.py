@@ -8,6 +8,7 @@ from dr_explorer import layout, palette
 from dr_explorer.report import page
 from dr_explorer.report.letters import logo_polygons
 
+ROWS = 20  # importance rows before the rest is folded
 LOGO_LEFT, LOGO_WIDTH, LOGO_TALL = 44.0, 96.0, 0.84  # px, px, rows
 SOLID, PALE = 0.8, 0.28  # opacity of a bar whose restarts agree, and disagree
 DIGITS = 3  # of the standard deviation
