@@ -10,7 +10,7 @@ from scipy.special import ndtr, stdtrit
 from dr_explorer.asked import share, whole_number
 from dr_explorer.basins import in_best_basin
 from dr_explorer.disagreement import inconsistent
-from dr_explorer.restarts import like_score, readable, resampled_weights
+from dr_explorer.restarts import like_score, own_order, readable, resampled_weights
 
 
 def interval(
@@ -56,9 +56,9 @@ def interval(
     if combine == "basins":
         kept = in_best_basin(fiv, np.where(kept, objective, np.nan))
     low, high = np.full((2, fiv.shape[0], fiv.shape[2]), np.nan)
+    order = own_order(fiv, np.where(kept, score, np.nan))  # restarts have no order: neither has the answer
     for c in np.flatnonzero(kept.sum(axis=1) > 1):
-        rows = np.flatnonzero(kept[c])
-        rows = rows[np.argsort(score[c, rows], kind="stable")]  # restarts have no order: neither has the answer
+        rows = order[c, : kept[c].sum()]
         one, scores, n = fiv[c, rows], score[c, rows], len(rows)
         outside = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - level) / 2))
         counts = _resamplings(n, n_boot, random_state)

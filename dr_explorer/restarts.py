@@ -80,6 +80,18 @@ def resampled_weights(score: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return shares(values)
 
 
+def own_order(fiv: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """An order of each class's restarts that does not depend on the one they came in: (C, T) for (C, T, K) and (C, T).
+
+    By score, those left out (NaN) last; where scores are equal, by the vectors.
+    """
+    order = np.argsort(score, axis=1, kind="stable")
+    ascending = np.take_along_axis(score, order, axis=1)
+    for c in np.flatnonzero((ascending[:, 1:] == ascending[:, :-1]).any(axis=1)):
+        order[c] = np.lexsort((*fiv[c].T[::-1], score[c]))
+    return order
+
+
 def shares(values: np.ndarray) -> np.ndarray:
     """Values over their sum along the last axis; NaN where the sum is 0."""
     total = values.sum(axis=-1, keepdims=True)

@@ -12,10 +12,9 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from dr_explorer import importance
+from dr_explorer import importance, restarts
 from dr_explorer.asked import whole_number
 from dr_explorer.class_tree import FARTHEST, clade_marks, cut, leaf_order, linkage, own_order, tied
-from dr_explorer.restarts import like_score
 
 __all__ = [
     "METRICS",
@@ -133,7 +132,7 @@ def support(
         raise ValueError(f"expected fiv (C, T, K) and its tree (C - 1, 4), got {fiv.shape} and {tree.shape}")
     if len(tree) == 0 or kept.sum(axis=1).max() < 2:
         return np.full(len(tree), np.nan)
-    objective = like_score(objective, score)
+    objective = restarts.like_score(objective, score)
     similar = similarity(importance.ofiv(fiv, score, objective, combine), metric)
     undefined = np.isnan(np.diagonal(similar))
     own = own_order(similar)
@@ -142,21 +141,22 @@ def support(
     marks = rng.integers(2**62, size=len(fiv)).tolist()
     wanted = clade_marks(tree, [marks[seat] for seat in np.argsort(own)])
     fiv, score, objective, kept = fiv[own], score[own], objective[own], kept[own]
+    order = restarts.own_order(fiv, score)
     found = np.zeros(len(tree))
     for _ in range(n_boot):
-        drawn = _resampled_ofiv(fiv, score, objective, kept, combine, rng)
+        drawn = _resampled_ofiv(fiv, score, objective, kept, order, combine, rng)
         again = set(clade_marks(_unordered_tree(_unit_vectors(drawn, metric)), marks))
         found += [mark in again for mark in wanted]
     nameless = np.array(clade_marks(tree, undefined.astype(int).tolist())) > 0
     return np.where(nameless | tied(tree), np.nan, found / n_boot)
 
 
-def _resampled_ofiv(fiv, score, objective, kept, combine: str, rng: np.random.Generator) -> np.ndarray:
+def _resampled_ofiv(fiv, score, objective, kept, order, combine: str, rng: np.random.Generator) -> np.ndarray:
     """(C, K) OFIVs of one resampling of the restarts within each class."""
     n_classes, n_restarts = kept.shape
     sizes = kept.sum(axis=1, keepdims=True)
     turn = (rng.random(kept.shape) * sizes).astype(int)  # which of the restarts that are left; all 0 where none is
-    restart = np.take_along_axis(np.argsort(score, axis=1, kind="stable"), turn, axis=1)  # NaN, left out, comes last
+    restart = np.take_along_axis(order, turn, axis=1)  # those left out come last
     counted = np.arange(n_restarts) < sizes  # a class with fewer restarts has fewer draws
     if combine != "weighted":
         rows = np.arange(n_classes)[:, None]
@@ -211,7 +211,7 @@ def difference(
         if whole_number("a class's position", position, 0) >= len(fiv):
             raise ValueError(f"there is no class {position}: there are {len(fiv)}, 0 to {len(fiv) - 1}")
     pair = [a, b]
-    fiv, score, objective = fiv[pair], score[pair], like_score(objective, score)[pair]
+    fiv, score, objective = fiv[pair], score[pair], restarts.like_score(objective, score)[pair]
     first, second = importance.ofiv(fiv, score, objective, combine)
     low, high = importance.interval(fiv, score, combine, level, random_state=random_state, objective=objective)
     down = np.hypot(first - low[0], high[1] - second)

@@ -395,6 +395,9 @@ def test_intervals_are_the_same_for_the_same_random_state_in_any_order():
     turn = rng.permutation(10)
     np.testing.assert_allclose(interval(fiv[turn], score[turn]), interval(fiv, score))
     assert not np.array_equal(interval(fiv, score, random_state=1), interval(fiv, score))
+    for tied in (np.ones(10), np.repeat([1.0, 2.0], 5)):  # scores that say nothing of the order
+        for combine in COMBINES:
+            np.testing.assert_allclose(interval(fiv[turn], tied[turn], combine), interval(fiv, tied, combine))
 
 
 def test_the_exact_interval_of_a_maximum_agrees_with_resampling():
@@ -473,7 +476,12 @@ def test_stat5a_has_the_two_published_basins(shared_data, rule):
     experiment = "wgEncodeAwgTfbsHaibK562Stat5asc74442V0422111UniPk"
     fiv, score, objective = released(shared_data, experiment, 40, rule)
     table = basin_table(fiv, score, objective)
-    np.testing.assert_allclose(table["score"], [6.30, 4.44], atol=0.01)
+    np.testing.assert_allclose(table["score"][:2], [6.30, 4.44], atol=0.01)
+    if rule == "authors":
+        assert len(table) == 2
+    else:  # a few of its restarts may end on the ridge beside the second maximum, 0.067 of the length from it
+        np.testing.assert_allclose(table["score"][2:], 4.42, atol=0.01)
+        assert table["share"][2:].sum() < 0.2
     labels = basins(fiv, objective)
     as_published = np.concatenate([np.flatnonzero(labels == 0)[:6], np.flatnonzero(labels == 1)[:4]])
     chosen = fiv[as_published], score[as_published]

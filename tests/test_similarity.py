@@ -258,6 +258,15 @@ def test_support_does_not_depend_on_the_order_of_classes_or_restarts():
     assert dict(zip(clades(tree, turn), support(fiv, score, tree, 50), strict=True)) == expected
 
 
+def test_support_does_not_depend_on_the_order_of_restarts_whose_scores_tie():
+    rng = np.random.default_rng(13)
+    fiv, score = resampled(rng, families(rng, 3, 3))
+    score[:] = 1.0
+    tree = tree_of(fiv, score)
+    again = fiv[:, rng.permutation(fiv.shape[1])]
+    np.testing.assert_array_equal(support(again, score, tree, 50), support(fiv, score, tree, 50))
+
+
 def test_support_is_nan_where_there_is_nothing_to_say():
     rng = np.random.default_rng(7)
     fiv, score = resampled(rng, families(rng, 2, 3))
