@@ -8,13 +8,13 @@ read there are wrong more often than right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from dr_explorer import sequences as dna
+from dr_explorer.completion import completed
 from dr_explorer.scenes import (
     BATCH,
     CANDIDATES,
@@ -26,15 +26,14 @@ from dr_explorer.scenes import (
     outputs,
     peak,
     peaks,
-    random_sequences,
     scene,
 )
 from dr_explorer.tail import Tail
-from dr_explorer.windows import exciting_windows
+from dr_explorer.windows import N_WINDOWS, exciting_windows
 
 __all__ = [
     "CANDIDATES", "N_BACKGROUNDS", "SAME", "Feature", "Scene", "all_corners", "corners", "feature", "features",
-    "levels", "outputs", "peaks", "planted", "scene", "weak",
+    "moved", "outputs", "peaks", "scene", "weak",
 ]  # fmt: skip
 
 # A channel belongs to a group if its maximum rises by more than this part of its own on-off range (0.1-0.25 equal).
@@ -97,14 +96,34 @@ def features(scene: Scene, seeds, members=None) -> list[Feature]:
     groups = [[seed] for seed in seeds] if members is None else [[s, *g] for s, g in zip(seeds, members, strict=True)]
     for _ in range(ROUNDS + 1):
         found = []
-        for seed, group, (windows, starts) in zip(seeds, groups, exciting_windows(scene, seeds, groups), strict=True):
+        chosen = exciting_windows(scene, seeds, groups)
+        for seed, group, (windows, starts) in zip(seeds, groups, chosen, strict=True):
             found.append(_inserted(scene, seed, group, windows, starts))
+        if members is None:
+            groups = [_risen(one) for one in found]
+    if not scene.given:
+        found = [_completed(scene, one) for one in found]
         if members is None:
             groups = [_risen(one) for one in found]
     return [
         replace(one, members=np.asarray(group), maps=one.maps[:, torch.as_tensor(group)])
         for one, group in zip(found, groups, strict=True)
     ]
+
+
+def _completed(scene: Scene, one: Feature) -> Feature:
+    """A feature with its windows made whole by the network."""
+    n = min(N_WINDOWS, len(one.windows))
+    windows = [dna.one_hot(window)[0] for window in one.windows[:n]]
+    return _inserted(scene, one.seed, one.members, *completed(scene, windows, one.starts[:n]))
+
+
+def moved(scene: Scene, one: Feature) -> Feature:
+    """The same windows in other backgrounds, with the group of channels that rise there."""
+    windows = [dna.one_hot(window)[0] for window in one.windows]
+    there = _inserted(scene, one.seed, [one.seed], windows, one.starts)
+    group = _risen(there)
+    return replace(there, members=np.asarray(group), maps=there.maps[:, torch.as_tensor(group)])
 
 
 def weak(found: list[Feature]) -> str:
@@ -156,50 +175,31 @@ def corners(scene: Scene, found: list[Feature], target: int) -> np.ndarray:
     return all_corners(scene, [tuple(found)], target)[0]
 
 
-def all_corners(scene: Scene, sets: list[tuple[Feature, ...]], target: int) -> np.ndarray:
-    """`corners` of many sets of as many features each: (sets,) + (2,) * F + (B,)."""
+def all_corners(scene: Scene, sets: list[tuple[Feature, ...]], target: int, rows=None) -> np.ndarray:
+    """`corners` of many sets of as many features each: (sets,) + (2,) * F + (B,).
+
+    ``rows`` (sets, B) names the backgrounds that each is read on; default all.
+    """
     n = len(sets[0])
     states = np.stack(np.meshgrid(*[[0, 1]] * n, indexing="ij"), axis=-1).reshape(-1, n)
-    background = len(scene.maps)
-    every = max(1, BATCH * 8 // (background * len(states)))
+    rows = np.arange(len(scene.maps))[None].repeat(len(sets), 0) if rows is None else np.asarray(rows)
+    n_rows = rows.shape[1]
+    every = max(1, BATCH * 8 // (n_rows * len(states)))
     out = []
     for first in range(0, len(sets), every):
         part = sets[first : first + every]
-        maps = scene.maps.repeat(len(part) * len(states), 1, 1)
-        for index, row in enumerate((s, state) for s in part for state in states):
-            chosen, state = row
-            rows = maps[index * background : (index + 1) * background]
-            for on, one in zip(state, chosen, strict=True):
-                if on:
-                    members = torch.from_numpy(one.members)
-                    rows[:, members] = torch.maximum(rows[:, members], one.maps)
-        out.append(_logits(scene.tail, maps)[:, target].reshape(len(part), *(2,) * n, background))
+        maps = []
+        for chosen, on in zip(part, torch.from_numpy(rows[first : first + every]), strict=True):
+            background = scene.maps[on]
+            for state in states:
+                here = background.clone()
+                for present, one in zip(state, chosen, strict=True):
+                    if present:
+                        members = torch.from_numpy(one.members)
+                        here[:, members] = torch.maximum(here[:, members], one.maps[on])
+                maps.append(here)
+        out.append(_logits(scene.tail, torch.cat(maps))[:, target].reshape(len(part), *(2,) * n, n_rows))
     return np.concatenate(out)
-
-
-def levels(scene: Scene, one: Feature, level: Callable) -> tuple[float, float]:
-    """A measure ``level(scene, maxima, feature)`` of the backgrounds without and with the feature's windows."""
-    without = peak(scene.maps).numpy()
-    present = without.copy()
-    present[:, one.members] = np.maximum(without[:, one.members], peak(one.maps).numpy())
-    return float(level(scene, without, one).mean()), float(level(scene, present, one).mean())
-
-
-def planted(scene: Scene, tried: list[Feature], n: int, share: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Random sequences with features' windows written in: maxima (n, K), logits (n, C).
-
-    Each in half of the sequences, or, of many, so rarely that there are `share` in each on average.
-    """
-    each = min(0.5, share / len(tried))
-    rng = np.random.default_rng([scene.random_state, n])
-    x = random_sequences(rng, n, scene.pool.shape[2])
-    for row in range(n):
-        for k in np.nonzero(rng.random(len(tried)) < each)[0]:
-            b = rng.integers(len(tried[k].windows))
-            window = dna.one_hot(tried[k].windows[b])[0]
-            start = tried[k].starts[b]
-            x[row, :, start : start + window.shape[1]] = window
-    return peaks(scene, x), outputs(scene, x)
 
 
 @torch.no_grad()

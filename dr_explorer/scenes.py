@@ -51,8 +51,12 @@ class Scene:
         Their feature maps; W = 1 where the layer has no positions.
     on, off : float (K,)
         A channel's strong level (median of the 100 strongest maxima) and its level on backgrounds (median).
+    chance : float32 (M, K)
+        Each channel's maximum in every background, before any are chosen.
     given : bool
         Whether `pool` came from the user.
+    targets : list of int
+        Columns of the classes it was made for, where it did not.
     """
 
     tail: Tail
@@ -62,7 +66,9 @@ class Scene:
     maps: torch.Tensor
     on: np.ndarray
     off: np.ndarray
+    chance: np.ndarray
     given: bool
+    targets: list[int]
     inputs: Callable | None
     positions: tuple[int, int] | None
     n_backgrounds: int
@@ -82,7 +88,11 @@ class Scene:
         channels = np.asarray(channels, int)
         level = peak(self.maps).numpy()[:, channels] - self.off[channels]
         on = (level > HALF * self.range[channels]) & (self.range[channels] > 0)
-        kept = np.sort(np.argsort(on.sum(1), kind="stable")[: self.n_backgrounds])
+        return self.freest(on.sum(1))
+
+    def freest(self, present: np.ndarray) -> Scene:
+        """The same with the backgrounds in which least is present, by a count for each."""
+        kept = np.sort(np.argsort(present, kind="stable")[: self.n_backgrounds])
         return replace(self, backgrounds=self.backgrounds[kept], maps=self.maps[torch.from_numpy(kept)])
 
 
@@ -127,6 +137,10 @@ def scene(
     n = CANDIDATES * n_backgrounds
     if sequences is None and length is None:
         raise ValueError("give example_input or sequences: the length of the sequences is not known otherwise")
+    if targets is None:
+        at = np.linspace(0, tail.n_targets - 1, min(tail.n_targets, MOST_CLASSES))
+        targets = np.unique(at.round().astype(int))
+    targets = [int(c) for c in targets]
     if sequences is None:
         pool, maxima = _made_up(tail, rng, length, targets, n_random, n_evolved, inputs, positions)
     else:
@@ -143,10 +157,11 @@ def scene(
         backgrounds = np.asarray(dna.dinucleotide_shuffle(chosen, random_state=random_state)).astype(np.uint8)
     maps = torch.cat(list(batches(tail, backgrounds, inputs, as_rows)))
     strongest = np.sort(maxima, axis=0)[-STRONGEST:]
-    on, off = np.median(strongest, axis=0), np.median(peak(maps).numpy(), axis=0)
+    chance = peak(maps).numpy()
+    on, off = np.median(strongest, axis=0), np.median(chance, axis=0)
     given = sequences is not None
     settings = (inputs, positions, n_backgrounds, random_state)
-    return Scene(tail, pool, maxima, backgrounds, maps, on, off, given, *settings)
+    return Scene(tail, pool, maxima, backgrounds, maps, on, off, chance, given, targets, *settings)
 
 
 def scene_of(
@@ -195,9 +210,6 @@ def _made_up(
 
     They are made up for each class in turn, and random ones follow.
     """
-    if targets is None:
-        at = np.linspace(0, tail.n_targets - 1, min(tail.n_targets, MOST_CLASSES))
-        targets = np.unique(at.round().astype(int)).tolist()
     where = None if positions is None else (positions[0], positions[1] + MOTIF)
     random = random_sequences(rng, n_random, length)
     response = _peaks(tail, random, inputs)

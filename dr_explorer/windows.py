@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dr_explorer.scenes import Scene, peak, peaks
+from dr_explorer.scenes import Scene, peaks
 
 N_WINDOWS = 32
 # Only sequences that excite a channel more than this share of the backgrounds are looked at for its windows.
@@ -16,6 +16,8 @@ MOST_BEYOND = 4
 # Windows the most alike ones are chosen from.
 N_CANDIDATES = 96
 PSEUDOCOUNT = 2.0
+# Times that the shares are taken anew from the windows chosen by them: of a channel that sees two motifs, one is left.
+SETTLES = 3
 # A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
 KEEPS = 0.9
 # Letters beside it that may belong to the motif, which can be longer than what one channel sees of it: those whose
@@ -33,10 +35,9 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
     stands beside the true instances and not beside the chance ones.
     """
     n = min(N_CANDIDATES, len(scene.pool))
-    backgrounds = peak(scene.maps).numpy()
     rows = np.array(
         [
-            _exciting(_summed(scene, scene.maxima, g), _summed(scene, backgrounds, g) if scene.given else None, n)
+            _exciting(_summed(scene, scene.maxima, g), _summed(scene, scene.chance, g) if scene.given else None, n)
             for g in groups
         ]
     )
@@ -96,8 +97,12 @@ def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.
     left = int(np.argmin([*telling[:FLANK][::-1], False]))
     right = int(np.argmin([*telling[FLANK + core :], False]))
     motif = slice(FLANK - left, FLANK + core + right)
-    score = (laid[..., motif] * np.log(4 * shares[:, motif])).sum((1, 2))
-    return np.argsort(-score.round(6), kind="stable")[:N_WINDOWS], left, right
+    for _ in range(SETTLES):
+        score = (laid[..., motif] * np.log(4 * shares[:, motif])).sum((1, 2))
+        best = np.argsort(-score.round(6), kind="stable")[:N_WINDOWS]
+        counts = laid[best].sum(0) + PSEUDOCOUNT
+        shares = counts / counts.sum(0)
+    return best, left, right
 
 
 def _halve(low: np.ndarray, high: np.ndarray, holds: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

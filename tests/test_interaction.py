@@ -231,6 +231,24 @@ def test_a_single_feature_is_found_alone(sequences):
     assert found.reading.logic == "A"
 
 
+@pytest.mark.parametrize("name", ["AND", "OR", "XOR"])
+def test_too_few_features_do_not_pass_for_the_logic(name, sequences):
+    """One of two motifs decides a part of the answers; its table is withdrawn, with what it explains."""
+    found = finding.find(scene_of(RULES[name], sequences), 0, keep=1)
+    assert found.explained < finding.EXPLAINED
+    assert found.reading.logic == "unclear"
+    assert "explain too little" in found.reading.sentence
+
+
+def test_a_table_of_another_scale_does_not_explain_the_outputs():
+    said = np.array([-3.0, -2.0, 4.0, 5.0])
+    assert finding._concordance(said, said) == 1
+    assert finding._concordance(said / 10, said) < 0.5
+    assert finding._concordance(said + 10, said) < 0.5
+    assert finding._concordance(np.full(4, said.mean()), said) == 0
+    assert finding._concordance(np.zeros(4), np.zeros(4)) == 0
+
+
 def test_finding_says_when_nothing_responds():
     model = detector(dict.fromkeys(["CGCTTG"]), nn.Linear(1, 1))
     with torch.no_grad():
