@@ -16,11 +16,14 @@ from .cut import Cut
 from .layers import Call, Watched, suggest, table_rows, watch
 from .network import Network
 from .private import named_layers, unwrap
+from .replay import record
 from .shortcuts import check_rows, depends_on_input, quickest
 from .trees import tensors, tree_map
 
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
 _PROBES = (1.0, 10.0, 100.0)
+#: Feature-map numbers up to which preparing a backward pass takes longer than it: such steps are replayed, on a CPU.
+_SMALL = 2**17
 #: Layer names listed where none is near the one asked for.
 _LISTED = 8
 
@@ -143,6 +146,8 @@ class Tail:
         self._last_picked: tuple | None = None
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
+        small = self._maps[0].numel() <= _SMALL // 2**4 and self.device.type == "cpu" and not self._network.fixed
+        self._replay = record(self._run, self._maps, self.n_targets) if small else None
         self._check_squash()
 
     @property
@@ -171,26 +176,29 @@ class Tail:
         grad : tensor (N, \\*shape)
             No graph is left behind.
         """
-        if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
-            with torch.inference_mode(False), torch.enable_grad():
-                return self.value_and_grad(maps, targets)
-        maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
-        logits = self._run(maps)
-        columns, picked = self._picked(logits, targets)
-        (grad,) = torch.autograd.grad(logits, maps, picked)
-        return logits.detach().gather(1, columns).squeeze(1), grad
+        small = self._replay is not None and maps.numel() <= _SMALL
+        with torch.inference_mode(False), torch.set_grad_enabled(not small):
+            columns, picked = self._picked(targets)
+            if small:
+                logits, grad = self._replay(maps, picked)
+            else:
+                maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
+                logits = self._run(maps)
+                (grad,) = torch.autograd.grad(logits, maps, picked)
+            return logits.detach().gather(1, columns).squeeze(1), grad
 
-    def _picked(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _picked(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Targets as a column, and ones in their places: the gradient of the sum of one logit a row.
 
         Kept from one step to the next while the targets stay the same tensor, unchanged: an eighth of a small step.
         """
-        key = (id(targets), None if targets.is_inference() else targets._version, logits.shape)
+        key = (id(targets), None if targets.is_inference() else targets._version)
         kept = self._last_picked
         if kept is not None and kept[0] == key and kept[1] is targets and key[1] is not None and not targets.is_cuda:
             return kept[2]
         columns = targets.unsqueeze(1)
-        found = columns, torch.zeros_like(logits, requires_grad=False).scatter_(1, columns, 1.0)
+        picked = torch.zeros(len(targets), self.n_targets, dtype=self.dtype, device=self.device)
+        found = columns, picked.scatter_(1, columns, 1.0)
         self._last_picked = (key, targets, found)  # in one assignment, for another thread may read it
         return found
 

@@ -162,12 +162,12 @@ def hold_sides(module: fx.GraphModule, network: Network) -> None:
         for i, side in enumerate(sides):
             with graph.inserting_before(side):
                 if network.fixed:
-                    new = _constant(module, f"held_{i}", found[0][i])
+                    new = _constant(module, graph, f"held_{i}", found[0][i])
                 else:
                     if rows is None:
                         with graph.inserting_after(maps):
                             rows = graph.call_method("size", (maps, 0))
-                    new = _follow(module, f"held_{i}", found[0][i], found[1][i], rows)
+                    new = follow(module, f"held_{i}", found[0][i], found[1][i], rows)
             side.replace_all_uses_with(new) if isinstance(new, fx.Node) else _replace(side, new)
     drop_unused(graph)
     for node in inputs:
@@ -206,37 +206,36 @@ def _replace(side: fx.Node, value: Any) -> None:
         user.kwargs = fx.node.map_arg(user.kwargs, lambda n: value if n is side else n)
 
 
-def _constant(module: fx.GraphModule, name: str, value: Any) -> Any:
+def _constant(module: nn.Module, graph: fx.Graph, name: str, value: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         if tensors(value):
             raise NotTraceable("several tensors in one side value")
         return value
     module.register_buffer(name, value.detach().clone(), persistent=False)
-    return module.graph.get_attr(name)
+    return graph.get_attr(name)
 
 
-def _follow(module: fx.GraphModule, name: str, two: Any, three: Any, rows: fx.Node) -> Any:
-    """A side value as a function of the number of rows, known for two and for three."""
+def follow(module: nn.Module, name: str, two: Any, three: Any, rows: fx.Node) -> Any:
+    """A value as a function of the number of rows, known for two and for three; constants go into the module."""
+    graph = rows.graph
     if isinstance(two, torch.Tensor):
         if two.shape == three.shape:
             if not torch.equal(two, three):
                 raise NotTraceable("a side value changes with the number of rows")
-            return _constant(module, name, two)
+            return _constant(module, graph, name, two)
         axes = [i for i, (a, b) in enumerate(zip(two.shape, three.shape, strict=True)) if a != b]
         if len(axes) != 1 or two.shape[axes[0]] != 2 or three.shape[axes[0]] != 3:
             raise NotTraceable("a side value has its rows folded into another axis")
         (axis,) = axes
-        one = _constant(module, name, two.narrow(axis, 0, 1))
-        return module.graph.call_method("expand", (one, *[rows if i == axis else -1 for i in range(two.ndim)]))
+        one = _constant(module, graph, name, two.narrow(axis, 0, 1))
+        return graph.call_method("expand", (one, *[rows if i == axis else -1 for i in range(two.ndim)]))
     if isinstance(two, (bool, str)) or two is None or two == three:
-        return _constant(module, name, two)
+        return _constant(module, graph, name, two)
     if isinstance(two, int):
         slope = three - two  # affine in the number of rows
-        node = module.graph.call_function(operator.mul, (rows, slope)) if slope != 1 else rows
+        node = graph.call_function(operator.mul, (rows, slope)) if slope != 1 else rows
         start = two - 2 * slope
-        return module.graph.call_function(operator.add, (node, start)) if start else node
+        return graph.call_function(operator.add, (node, start)) if start else node
     if isinstance(two, (tuple, list)):
-        return tuple(
-            _follow(module, f"{name}_{i}", a, b, rows) for i, (a, b) in enumerate(zip(two, three, strict=True))
-        )
+        return tuple(follow(module, f"{name}_{i}", a, b, rows) for i, (a, b) in enumerate(zip(two, three, strict=True)))
     raise NotTraceable(f"a side value of type {type(two).__name__}")
