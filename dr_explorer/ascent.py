@@ -250,19 +250,20 @@ class Ascent:
         On a CPU, where a look is free, a burst ends early when many slots are done.
         """
         state, shape, seen = self._slots.state, (-1, *self.tail.shape), []
+        before = state["steps"].clone()
         try:
             for _ in range(steps):
                 score, grad = self.tail.value_and_grad(state["x"].view(shape), self._slots.columns)
                 self.rule.update(state, score, grad.reshape(len(grad), -1))
-                seen += [state["steps"].to(torch.float32), state["objective"].to(torch.float32, copy=True)]
+                seen.append(state["objective"].to(torch.float32, copy=True))
                 if self._kind == "cpu" and np.count_nonzero(state["done"].numpy()) >= self._many:
                     break
         except (torch.OutOfMemoryError, MemoryError) as error:
             self._halve(error)
             return 0
-        seen += [self.rule.run_score(state).to(torch.float32), state["done"].to(torch.float32)]
-        self._harvest(torch.stack(seen).cpu().numpy())
-        return len(seen) // 2 - 1
+        now = before, state["steps"], self.rule.run_score(state), state["done"]
+        self._harvest(torch.stack([*seen, *(one.to(torch.float32) for one in now)]).cpu().numpy())
+        return len(seen)
 
     def _halve(self, error: BaseException) -> None:
         n = len(self._slots)
@@ -277,8 +278,11 @@ class Ascent:
 
     def _harvest(self, seen: np.ndarray) -> None:
         """Write down what a burst did; let waiting trials into the slots of those that are done, or close up."""
-        score, done = seen[-2], seen[-1] > 0
-        self.trials.note(*self._slots.trials, seen[:-2:2].astype(np.int64), seen[1:-2:2], score)
+        objective, (before, after, score, done) = seen[:-4], seen[-4:]
+        done = done > 0
+        # A trial made a step at every evaluation until it was done.
+        steps = np.minimum(before + np.arange(1, len(objective) + 1)[:, None], after)
+        self.trials.note(*self._slots.trials, steps.astype(np.int64), objective, score)
         if not done.any():
             return
         nobody_waits = not (self.trials.status == WAITING).any()
@@ -295,7 +299,7 @@ class Ascent:
     def _store(
         self, trials: np.ndarray, state: rules.State, rows: Tensor | slice = slice(None), status: int | None = None
     ) -> None:
-        """Write down the end points of trials (2, n) in some rows, ended as the rule says of each, or with ``status``."""
+        """Write down the end points of trials (2, n), in these rows; ended as the rule says of each, or ``status``."""
         diverged, exhausted = state["diverged"][rows].cpu().numpy(), state["exhausted"][rows].cpu().numpy()
         ended = np.where(exhausted, EXHAUSTED, CONVERGED) if status is None else status
         maps = self.rule.answer(state)[rows].cpu().numpy().reshape(-1, *self.tail.shape)

@@ -52,8 +52,8 @@ FAR = 2.0  # unless it stays further from y than so many |y|: out there is only 
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 SHORT = 0.1  # of the way: a step that refusals made shorter than this is no sign of convergence
 ENOUGH = 0.8  # of the promised gain: keep the point
-CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, a trial is at its optimum's foot, and from there on
-EASY = 0.3  # of the promised gain is enough, and steps go the whole way: see "Which optimum"
+CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
+EASY = 0.3  # and so much of the promised gain is enough
 SHIFT = 0.5  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
 WINDOW, LITTLE = 5, 4e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
@@ -81,6 +81,7 @@ class CuttingPlanes(Rule):
     def __init__(self, *, l2: float, max_steps: int, first_step: float = FIRST_STEP) -> None:
         super().__init__(l2=l2, max_steps=max_steps)
         self.first_step = first_step
+        self._seen: tuple[State | None, dict[str, Array]] = (None, {})  # a state, and its tensors as NumPy sees them
 
     def begin(self, maps: Tensor) -> State:
         n, size = maps.shape
@@ -112,12 +113,15 @@ class CuttingPlanes(Rule):
         if not _in_numpy(state):
             self._advance(torch, state, score, grad)
             return
+        if self._seen[0] is not state:
+            self._seen = state, {name: tensor.numpy() for name, tensor in state.items()}
         with np.errstate(all="ignore"):  # a trial that diverges is marked, not announced
-            self._advance(np, {name: tensor.numpy() for name, tensor in state.items()}, score.numpy(), grad.numpy())
+            self._advance(np, self._seen[1], score.numpy(), grad.numpy())
 
     def reweigh(self, state: State) -> None:
         """Take up trials again after ``l2`` has changed: cuts are cuts of ``S`` and stay; the next point is another."""
         super().reweigh(state)
+        self._seen = (None, {})
         begun = (state["steps"] > 0) & ~state["diverged"]
         aimed = {name: tensor.clone() for name, tensor in state.items()}
         aimed["objective"] = state["score"] - self.l2 * state["size"]

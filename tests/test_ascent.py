@@ -288,7 +288,7 @@ def test_a_burst_never_waits_for_the_device_before_its_end(rule: str, monkeypatc
     monkeypatch.setattr(run, "_harvest", outside)
     looks.__enter__()
     run._burst(8)
-    assert ended == [2 * 8 + 2]  # steps and objectives of eight evaluations, scores and who is done: one transfer
+    assert ended == [8 + 4]  # objectives of eight evaluations; steps before and after, scores, who is done
     with pytest.raises(AssertionError, match="wait"), NoLooks():
         float(torch.ones(1))
 
