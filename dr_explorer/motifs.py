@@ -33,9 +33,8 @@ def ppm_from_weights(weights) -> np.ndarray:
     if not np.isfinite(weights).all():
         raise ValueError("the weights hold NaN or infinite numbers")
     positive = np.clip(weights, 0, None)
-    top = positive.max(
-        axis=-2, keepdims=True
-    )  # dividing by it first keeps tiny and huge weights from under- or overflow
+    # Dividing by the largest first keeps tiny and huge weights from under- and overflow.
+    top = positive.max(axis=-2, keepdims=True)
     positive = np.divide(positive, top, out=np.ones_like(positive), where=top > 0)
     return positive / positive.sum(axis=-2, keepdims=True)
 
