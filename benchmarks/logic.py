@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 import dr_explorer as dr
 from dr_explorer import finding, groups, logic
 from dr_explorer.formula import parse
+from dr_explorer.parts import partition, summed
 from dr_explorer.planting import Additive, Dataset
 from dr_explorer.similarity import similarity
 from dr_explorer.synthetic import RECIPES, auc
@@ -174,7 +175,7 @@ def read_set(name: str, seed: int, folder: Path) -> dict:
     tail = Tail(trained.model, trained.layer, example_input=trained.example_input)
     scene = groups.scene(tail, length=dataset.length, sequences=dataset.x[dataset.test][:GIVEN])
     seeds = known_seeds(dataset, scene)
-    scene = scene.without(seeds)
+    whole, scene = scene, scene.without(seeds)
     features = groups.features(scene, seeds)
     resolution = dr.resolve(
         trained.model,
@@ -186,20 +187,26 @@ def read_set(name: str, seed: int, folder: Path) -> dict:
     by_motif = dict(zip(dataset.motifs, features, strict=True))
     if name in ("I", "III"):
         row |= inconsistency_of(resolution, by_motif, name)
+        row["il_over_any_other_feature"] = inconsistency_of_parts(resolution, scene, by_motif, name)
         reading = logic.read(groups.corners(scene, features, 0))
         row["says"] = f"{reading.logic} {reading.confidence:.2f}"
         row["verdict"] = "right" if reading.formula == FORMULAS[name] and reading.logic != "unclear" else reading.logic
     if name == "II":
-        row["says"], row["verdict"] = [], []
+        row["says"], row["verdict"], row["found"] = [], [], []
         for column, (target, rule) in enumerate(dataset.rules.items()):
             reading = logic.read(groups.corners(scene, [by_motif[m] for m in rule.names], column))
             row["says"].append(f"{reading.logic} {reading.confidence:.2f}")
-            row["verdict"].append("right" if reading.logic == ("AND" if " and " in target else "OR") else reading.logic)
+            name_of_rule = "AND" if " and " in target else "OR"
+            row["verdict"].append("right" if reading.logic == name_of_rule else reading.logic)
+            found = finding.find(whole, column)
+            right = found.reading.logic == name_of_rule and set(matched(dataset, found.features)) == set(rule.names)
+            row["found"].append("right" if right else found.reading.logic)
     if name == "IV":
         row |= similarities(resolution, trained.model)
     return row
 
 
+PAIRS = {"I": ["CGCTTG", "CAGATG"], "III": ["GCTCAT", "CGCTTG"]}  # the motifs of the XOR
 FORMULAS = {"I": "A xor B", "III": "A and (B xor C)"}
 
 
@@ -212,7 +219,7 @@ def inconsistency_of(resolution, by_motif: dict, name: str) -> dict:
     """
     level, fiv = resolution.inconsistency().values[0], resolution.dataset.fiv.values[0]
     importance = resolution.ofiv("max").values[0]
-    pair = ["CGCTTG", "CAGATG"] if name == "I" else ["GCTCAT", "CGCTTG"]
+    pair = PAIRS[name]
     weight = np.abs(fiv).max(0)
     channel = {motif: int(max(one.members, key=lambda k: weight[k])) for motif, one in by_motif.items()}
     chosen = [channel[motif] for motif in pair]
@@ -229,6 +236,17 @@ def inconsistency_of(resolution, by_motif: dict, name: str) -> dict:
         "opposite": float((fiv[:, chosen[0]] * fiv[:, chosen[1]] < 0).mean()),
         "ofiv_rank": [int(rank[list(one.members)].min()) + 1 for one in by_motif.values()],
     }
+
+
+def inconsistency_of_parts(resolution, scene, by_motif: dict, name: str) -> float:
+    """The XOR motifs' inconsistency over that of any other feature, copies of one motif read as one."""
+    fiv = resolution.dataset.fiv.values[0]
+    weight = np.abs(fiv).max(0)
+    parts = partition(groups.features(scene, np.nonzero(scene.range > 0)[0].tolist()), weight)
+    level = summed(fiv, parts).var(0)
+    channels = [int(max(by_motif[motif].members, key=lambda k: weight[k])) for motif in PAIRS[name]]
+    mine = [next(i for i, part in enumerate(parts) if k in part) for k in channels]
+    return float(level[mine].min() / max(np.delete(level, mine).max(), 1e-12))
 
 
 def similarities(resolution, model) -> dict:
