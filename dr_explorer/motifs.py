@@ -72,7 +72,7 @@ def read_meme(path) -> dict[str, np.ndarray]:
         message names the motif and the line.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():
         raise FileNotFoundError(f"no motif file {path}")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     if not any(line.startswith("MEME version") for line in lines[:20]):

@@ -42,10 +42,14 @@ def one_hot(sequences: Sequence[str] | str, length: int | None = None) -> np.nda
 
     Raises
     ------
-    ValueError
-        A letter that is no nucleotide code, or lengths that differ.
+    TypeError, ValueError
+        Something that is no text, a letter that is no nucleotide code, or lengths that differ.
     """
-    codes = _encode([sequences] if isinstance(sequences, str) else list(sequences), length)
+    texts = [sequences] if isinstance(sequences, str) else list(sequences)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"expected sequences as text, such as 'ACGT'; got {type(text).__name__}: {text!r:.40}")
+    codes = _encode(texts, length)
     return _one_hot_of_codes(codes)
 
 

@@ -176,3 +176,9 @@ def test_forty_thousand_peaks_shuffle_in_seconds():
     # Measured at about 2 s of CPU; a loop over sequences takes minutes.
     assert time.process_time() - start < 20
     assert (shuffled != x).any((1, 2)).mean() > 0.99
+
+
+@pytest.mark.parametrize("given", [[1, 2], [b"ACGT"], [None], [["A", "C"]]])
+def test_what_is_no_text_is_refused(given):
+    with pytest.raises(TypeError, match="expected sequences as text, such as 'ACGT'"):
+        one_hot(given)
