@@ -44,26 +44,36 @@ def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Arr
     -------
     (n, m) the weights; where the exchanges did not suffice (two programs in a hundred), others on the simplex.
     """
+    n, m = linear.shape
     rows = count(xp, corner)
-    slope = linear + quadratic[rows, corner]
-    active = active & (slope < slope[rows, corner][:, None])
-    active[rows, corner] = True
-    weights = _solve(xp, quadratic, linear, active)
+    of_corner, linear = quadratic[rows, corner].T, linear.T
+    # Programs last, so that every operation runs along them.
+    system = _ones(xp, linear, (m, m + 2, n))
+    system[:, :m] = quadratic.T if xp is np else quadratic.permute(2, 1, 0)
+    system[:, m] = linear
+    own, size = _diagonal(system), abs(linear)
+    inside, outside = own * (1 + RIDGE) + (FLAT * size + TINY), OUT * (own + (size + TINY))
+
+    slope = linear + of_corner
+    active = active.T & (slope < slope[corner, rows])
+    active[corner, rows] = True
+    weights = _solve(xp, _copy(xp, system), xp.where(active, inside, outside))
     positive = weights > 0
 
     # On the CPU a look at the values is free, and the rest are few; a GPU would have to wait for it, and does them all.
-    rest = (positive ^ active).any(1).nonzero()[0] if xp is np else slice(None)
+    rest = (positive ^ active).any(0).nonzero()[0] if xp is np else slice(None)
     if xp is torch or len(rest):
-        quadratic, linear, active = quadratic[rest], linear[rest], positive[rest]
-        found, rows = _solve(xp, quadratic, linear, active), count(xp, active)
+        active, system, inside, outside = (array[..., rest] for array in (positive, system, inside, outside))
+        found, rows = _solve(xp, _copy(xp, system), xp.where(active, inside, outside)), count(xp, active[0])
         for _ in range(EXCHANGES - 1):
             wrong = xp.where((found > 0) ^ active, xp.where(active, -found, OUT * found), -1.0)
-            worst = wrong.argmax(1)
-            active[rows, worst] ^= wrong[rows, worst] >= 0
-            found = _solve(xp, quadratic, linear, active)
-        weights[rest] = found
-    weights = weights * (weights > 0)
-    return weights / weights.sum(1)[:, None]
+            worst = wrong.argmax(0)
+            active[worst, rows] ^= wrong[worst, rows] >= 0
+            found = _solve(xp, _copy(xp, system), xp.where(active, inside, outside))
+        weights[:, rest] = found
+    weights *= weights > 0
+    weights /= weights.sum(0)
+    return weights.T
 
 
 def count(xp: ModuleType, like: Array) -> Array:
@@ -71,28 +81,33 @@ def count(xp: ModuleType, like: Array) -> Array:
     return np.arange(len(like)) if xp is np else torch.arange(len(like), device=like.device)
 
 
-def _solve(xp: ModuleType, quadratic: Array, linear: Array, active: Array) -> Array:
-    """The weights (n, m) of the program restricted to the active ones.
+def _solve(xp: ModuleType, system: Array, diagonal: Array) -> Array:
+    """The weights (m, n) of the programs restricted to the active ones; the system (m, m + 2, n) is used up.
 
     An inactive weight comes out as its slack over -OUT: next to nothing, but positive if it wants to enter.
 
     With ``P`` the quadratic part and a ridge, ``a = mu P^-1 1 - P^-1 linear``, where ``mu`` makes the sum 1. ``P`` is
     positive definite, so that no pivot need be looked for.
     """
-    n, m = linear.shape
-    system = _ones(xp, linear, (m, m + 2, n))  # programs last: every operation runs along them
-    system[:, :m] = quadratic.T if xp is np else quadratic.permute(2, 1, 0)
-    system[:, m] = linear.T
-    diagonal = system.reshape(m * (m + 2), n)[:: m + 3]
-    size = abs(linear.T)
-    diagonal += xp.where(active.T, RIDGE * diagonal + FLAT * size, OUT * (diagonal + size)) + TINY
+    m = len(system)
+    _diagonal(system)[:] = diagonal
     for k in range(m):
         row = system[k, k + 1 :] / system[k, k]
         system[:, k + 1 :] -= system[:, k, None] * row
         system[k, k + 1 :] = row
     of_linear, of_one = system[:, m], system[:, m + 1]
-    return ((1 + of_linear.sum(0)) / of_one.sum(0) * of_one - of_linear).T
+    return (1 + of_linear.sum(0)) / of_one.sum(0) * of_one - of_linear
+
+
+def _diagonal(system: Array) -> Array:
+    """A view (m, n) of the diagonals of (m, m + 2, n)."""
+    m, width, n = system.shape
+    return system.reshape(m * width, n)[:: width + 1]
 
 
 def _ones(xp: ModuleType, like: Array, shape: tuple[int, ...]) -> Array:
     return np.ones(shape, like.dtype) if xp is np else like.new_ones(shape)
+
+
+def _copy(xp: ModuleType, array: Array) -> Array:
+    return array.copy() if xp is np else array.clone()
