@@ -24,12 +24,13 @@ from dr_explorer.widget import frames, page
 from dr_explorer.widget.arguments import check_names, check_settings, sorted_arguments
 from dr_explorer.widget.plan import Plan
 from dr_explorer.widget.protocol import COMMANDS, Message, pack
-from dr_explorer.widget.recorded import Recorded
+from dr_explorer.widget.recorded import NO_MODEL, Recorded
 from dr_explorer.widget.selection import NO_SELECTION, as_indices, valid
 from dr_explorer.widget.session import Session
 
 STATIC = Path(__file__).parent / "static"
 NOTHING_YET = "nothing has run yet: call run() first"
+CLOSED = "this explorer was closed: make another one"
 
 
 class Explorer(anywidget.AnyWidget):
@@ -122,7 +123,7 @@ class Explorer(anywidget.AnyWidget):
         data = resolution.dataset
 
         def begin(layer: str, settings: dict[str, Any]) -> Ascent:
-            raise RuntimeError("this view shows a saved result and has no model to run")
+            raise RuntimeError(NO_MODEL)
 
         def describe(run: Recorded, settings: dict[str, Any]) -> Message:
             kernels = data.first_layer.values if "first_layer" in data else None
@@ -177,6 +178,8 @@ class Explorer(anywidget.AnyWidget):
 
     def run(self) -> Explorer:
         """Start the ascent (again), in the background; returns the explorer, so that the cell shows it."""
+        if self.comm is None:
+            raise RuntimeError(CLOSED)
         self._session.post("run")
         return self
 
@@ -265,12 +268,17 @@ class Explorer(anywidget.AnyWidget):
 
         Parts not named stay as they are. Classes are given by name or position.
 
+        Raises
+        ------
+        TypeError, ValueError
+            For a part that there is none of, or a class, channel or pair that is not there.
+
         Examples
         --------
         >>> explorer.select(target="GATA1", pair=(3, 17))
         """
         check_names(parts, tuple(NO_SELECTION), "select")
-        self.selection = {**NO_SELECTION, **self.selection, **as_indices(parts, self._names)}
+        self.selection = {**NO_SELECTION, **self.selection, **as_indices(parts, self._names, self._session.n_channels)}
 
     @traitlets.validate("selection")
     def _valid_selection(self, proposal: Any) -> dict[str, Any]:

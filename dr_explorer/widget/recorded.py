@@ -9,6 +9,8 @@ import numpy as np
 from dr_explorer.resolution import Resolution
 from dr_explorer.trials import Trials
 
+NO_MODEL = "this view shows a saved result and has no model to run"
+
 
 class Lines(NamedTuple):
     """Convergence lines on the grid they were saved with."""
@@ -48,6 +50,12 @@ class Recorded:
 
     def prioritise(self, target: int | None) -> None:
         """Nothing waits."""
+
+    def set_l2(self, l2: float) -> None:
+        raise RuntimeError(NO_MODEL)
+
+    def set_restarts(self, n: int) -> None:
+        raise RuntimeError(NO_MODEL)
 
 
 def _at_best(maps: np.ndarray, trials: Trials) -> np.ndarray:

@@ -14,26 +14,38 @@ NO_SELECTION: dict[str, Any] = {
 }  # fmt: skip
 
 
-def as_indices(parts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def as_indices(parts: Mapping[str, Any], names: Sequence[str], n_channels: int) -> dict[str, Any]:
     """Parts of a selection with classes, given by name or position, as positions.
 
     Raises
     ------
     ValueError
-        For a class that is not there, with the nearest names.
+        For a class that is not there, with the nearest names; for a channel or restart that cannot be, or a pair that
+        is none.
     """
     found = dict(parts)
     for part in ("target", "other"):
         if found.get(part) is not None:
             found[part] = position_of(found[part], names)
-    for part in ("channel", "restart"):
-        if found.get(part) is not None:
-            found[part] = int(found[part])
+    if found.get("channel") is not None:
+        found["channel"] = _channel(found["channel"], n_channels)
+    if found.get("restart") is not None:
+        found["restart"] = int(found["restart"])
+        if found["restart"] < 0:
+            raise ValueError(f"restart is {found['restart']}; expected 0 or more")
     if found.get("clade") is not None:
         found["clade"] = [position_of(target, names) for target in found["clade"]]
     if found.get("pair") is not None:
-        found["pair"] = [int(channel) for channel in found["pair"]]
+        found["pair"] = [_channel(channel, n_channels) for channel in found["pair"]]
+        if len(set(found["pair"])) != 2 or len(found["pair"]) != 2:
+            raise ValueError(f"pair is {tuple(parts['pair'])}; expected two different channels, such as (0, 1)")
     return found
+
+
+def _channel(channel: Any, n: int) -> int:
+    if not 0 <= int(channel) < n:
+        raise ValueError(f"channel {channel} is out of range: this layer has {n}, 0 to {n - 1}")
+    return int(channel)
 
 
 def valid(given: Mapping[str, Any], n_targets: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dr_explorer.widget import frames
+from dr_explorer.widget.arguments import check_settings
 from dr_explorer.widget.asking import Asking, lasting
 from dr_explorer.widget.frozen import Frozen
 from dr_explorer.widget.outlet import Outlet
@@ -90,6 +91,11 @@ class Session:
         if name == "run":  # from now on `wait` waits, even before the thread has seen it
             self.at_rest.clear()
         return self.worker.post(name, **args)
+
+    @property
+    def n_channels(self) -> int:
+        """Of the layer that is shown."""
+        return self._described().header["channels"]
 
     def close(self, wait: float = 0.0) -> None:
         """End the threads, and wait so many seconds for each; the run is kept."""
@@ -247,6 +253,8 @@ class Session:
 
     def _do_set(self, l2: float | None = None, n_restarts: int | None = None, layer: str | None = None) -> None:
         """Change the plan; a run that is there takes it up at once."""
+        changes = {name: value for name, value in (("l2", l2), ("n_restarts", n_restarts)) if value is not None}
+        check_settings({**self.plan.settings, **changes})
         if layer is not None and layer != self.plan.layer:
             changed = {"l2": l2}  # None: the scale belongs to the layer, and is chosen anew
             if n_restarts is not None:

@@ -30,14 +30,15 @@ class Worker:
     ) -> None:
         self._obey, self._turn, self._patience = obey, turn, patience
         self._commands: queue.SimpleQueue[tuple[str, dict[str, Any], Future] | None] = queue.SimpleQueue()
-        self._starting = threading.Lock()
+        self._going, self._changing = False, threading.Lock()  # whether the thread will look at the queue again
         self.thread: threading.Thread | None = None
 
     def post(self, name: str, **args: Any) -> Future:
         """Queue a command; the future has its result, or the error it met. Starts the thread where there is none."""
         answer = self.report(name, **args)
-        with self._starting:
-            if not self.alive:
+        with self._changing:
+            if not self._going:
+                self._going = True
                 self.thread = threading.Thread(target=self._loop, name="dr_explorer", daemon=True)
                 self.thread.start()
         return answer
@@ -50,22 +51,28 @@ class Worker:
 
     def close(self, wait: float = 0.0) -> None:
         """End the thread, and wait so many seconds for its end."""
-        if self.alive:
-            self._commands.put(None)
-            if wait and threading.current_thread() is not self.thread:
-                self.thread.join(wait)
+        with self._changing:
+            if self._going:
+                self._commands.put(None)
+        if wait and self.alive and threading.current_thread() is not self.thread:
+            self.thread.join(wait)
 
     @property
     def alive(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
 
     def _loop(self) -> None:
-        while self._obey_all() and self._turn():
+        while self._obey_all(self._patience()) and self._turn():
             pass
+        while True:  # whoever asked while it was ending is answered
+            with self._changing:
+                if self._commands.empty():
+                    self._going = False
+                    return
+            self._obey_all(0.0)
 
-    def _obey_all(self) -> bool:
-        """Carry out what is queued, first waiting for it as long as there is patience; False to end."""
-        timeout = self._patience()
+    def _obey_all(self, timeout: float | None) -> bool:
+        """Carry out what is queued, first waiting so many seconds for it (None: as long as it takes); False to end."""
         while True:
             try:
                 command = self._commands.get(block=timeout != 0.0, timeout=timeout)

@@ -113,6 +113,16 @@ def test_classes_are_selected_by_name_or_position_and_observed(explorer: dr.Expl
         explorer.select(target="CTFC")
     with pytest.raises(TypeError, match="did you mean 'target'"):
         explorer.select(tarhet="CTCF")
+    for part, words in (
+        ({"channel": 6}, "this layer has 6, 0 to 5"),
+        ({"channel": -1}, "out of range"),
+        ({"pair": (2, 2)}, "two different channels"),
+        ({"pair": (1, 2, 3)}, "two different channels"),
+        ({"restart": -1}, "0 or more"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            explorer.select(**part)
+    assert explorer.selection["channel"] == 4
 
 
 @pytest.mark.parametrize(
@@ -167,6 +177,26 @@ def test_bad_input_is_named_before_the_view_opens() -> None:
     assert threading.active_count() <= before
 
 
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_setting_out_of_range_is_refused_and_changes_nothing(explorer: dr.Explorer, ran: bool) -> None:
+    if ran:
+        explorer.run().wait(30)
+    for change, words in (({"l2": -1.0}, "l2 is -1.0"), ({"n_restarts": 0}, "n_restarts is 0")):
+        with pytest.raises(ValueError, match=words):
+            explorer.set(**change)
+    explorer.run().wait(30)
+    assert explorer.resolution.dataset.attrs["l2"] == 1.0
+    assert explorer.resolution.dataset.sizes["restart"] == 3
+
+
+def test_a_closed_explorer_keeps_its_result_and_runs_no_more(explorer: dr.Explorer) -> None:
+    explorer.run().wait(30)
+    explorer.close()
+    assert explorer.resolution.dataset.sizes["restart"] == 3
+    with pytest.raises(RuntimeError, match="make another one"):
+        explorer.run()
+
+
 def test_nothing_has_run_is_said_in_words(explorer: dr.Explorer) -> None:
     with pytest.raises(RuntimeError, match=r"call run\(\) first"):
         _ = explorer.resolution
@@ -191,6 +221,8 @@ def test_a_saved_result_is_shown_without_a_model(tmp_path) -> None:
     assert kept["meta"].arrays["logos"].shape == (6, 4, 3)
     assert kept["meta"].header["fixed"]
     np.testing.assert_array_equal(shown.resolution.dataset.fiv, found.dataset.fiv)
+    with pytest.raises(RuntimeError, match="no model to run"):
+        shown.set(l2=2.0)
     shown.run()
     with pytest.raises(RuntimeError, match="no model to run"):
         shown.wait(30)
