@@ -28,7 +28,7 @@ ELEMENTS_A_STEP = {"cpu": 2**21, "cuda": 2**26}
 SMALL_STEP = 2**17  # below this many numbers a step, more than one CPU thread costs more than it brings
 #: Evaluations between two looks at the trials; on a GPU each look waits for the device.
 BURST = {"cpu": 2, "cuda": 8}
-SMALL_BURST = 8  # of small steps on a CPU: there the look costs as much as an evaluation
+SMALL_BURST = 16  # of small steps on a CPU: there the look costs as much as an evaluation
 LINEAR = "the network is linear behind this layer: each class has one optimum, grad S / (2 l2), reached in one step"
 COMPACT_SHARE = 0.25  # slots are closed up when this share of them is done and nobody waits;
 SMALL_COMPACT_SHARE = 0.5  # of small steps, which hardly get cheaper with fewer slots

@@ -156,7 +156,7 @@ class CuttingPlanes(Rule):
         state["heights"][rows, slot] = _as(xp, score - reach, gram)
         state["at_h"][rows, slot] = _as(xp, _dot(xp, grad, h), gram)
         state["away"][rows, slot] = ~keep * state["moved"]
-        gram[rows, slot] = gram[rows, :, slot] = _as(xp, _products(cuts, grad), gram)
+        gram[rows, slot] = gram[rows, :, slot] = _as(xp, _products(xp, cuts, grad), gram)
         self._aim(xp, state, live)
 
     def _aim(self, xp: ModuleType, state: dict[str, Array], live: Array) -> None:
@@ -168,7 +168,7 @@ class CuttingPlanes(Rule):
         towards = _combined(_as(xp, mix, h), state["cuts"])
         towards -= h
         length = _dot(xp, towards, towards)
-        at_y = _products(gram, mix)  # g_i . y
+        at_y = _products(xp, gram, mix)  # g_i . y
         gain = _dot(xp, weights, error) + self.l2 * length
         extent = xp.sqrt(_dot(xp, mix, at_y) / (length + TINY))  # |y| as a share of the way
         most = xp.maximum(NEAR * extent, 1 - FAR * extent).clip(max(NEAR, self.first_step), 1.0)
@@ -219,9 +219,9 @@ def _dot(xp: ModuleType, a: Array, b: Array) -> Array:
     return np.einsum("ni,ni->n", a, b) if xp is np else (a * b).sum(1)  # torch makes a slow product of matrices of it
 
 
-def _products(rows: Array, vector: Array) -> Array:
+def _products(xp: ModuleType, rows: Array, vector: Array) -> Array:
     """``rows[n, i] . vector[n]`` as (n, m); the vector on the left is the faster way round in torch."""
-    return (vector[:, None] @ rows.swapaxes(1, 2))[:, 0]
+    return np.einsum("nid,nd->ni", rows, vector) if xp is np else (vector[:, None] @ rows.swapaxes(1, 2))[:, 0]
 
 
 def _combined(weights: Array, rows: Array) -> Array:
