@@ -327,7 +327,7 @@ class Ascent:
 
     def _next(self, n: int) -> np.ndarray:
         """The next waiting trials (2, at most n)."""
-        return np.stack(self.trials.waiting(self._first))[:, : max(n, 0)]
+        return self.trials.waiting(max(n, 0), self._first)
 
     def _columns_of(self, trials: np.ndarray) -> np.ndarray:
         return np.asarray(self.targets)[trials[0]]

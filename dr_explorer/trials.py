@@ -94,13 +94,18 @@ class Trials:
         n = np.bincount(self.status.ravel(), minlength=len(STATES))
         return {"trials": int(self.status.size), **{name: int(n[i]) for i, name in enumerate(STATES)}}
 
-    def waiting(self, first: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Class and restart of the waiting trials, class ``first`` before all, then first restarts before second."""
-        restarts, targets = np.nonzero((self.status == WAITING).T)
+    def waiting(self, n: int, first: int | None = None) -> np.ndarray:
+        """Class and restart (2, at most n) of waiting trials, class ``first`` before all, then first restarts first."""
+        waits = self.status == WAITING
+        chosen = np.empty((2, 0), np.int64)
         if first is not None:
-            order = np.argsort(targets != first, kind="stable")
-            restarts, targets = restarts[order], targets[order]
-        return targets, restarts
+            restarts = np.flatnonzero(waits[first])[:n]
+            chosen = np.stack([np.full(len(restarts), first), restarts])
+            waits[first] = False
+        # Only as many restarts are searched as will do: all of them would take as long as a step.
+        enough = int(np.searchsorted(waits.sum(0).cumsum(), n - chosen.shape[1])) + 1
+        restarts, targets = np.nonzero(waits[:, :enough].T)
+        return np.concatenate([chosen, np.stack([targets, restarts])], axis=1)[:, :n]
 
     def best_restart(self) -> np.ndarray:
         """(C,) the ended restart with the best objective, -1 where none has ended."""
