@@ -86,10 +86,11 @@ class Outlet:
 
     def publish(self, make: Callable[[], Message | None], run: int) -> bool:
         """Send what was told, or else what ``make`` gives, if anything; False when nobody is left to send for."""
+        context = self._context  # another thread may change it meanwhile
         with self._frames:
             message = self._replies.pop(0) if self._replies else make()
-            if message is None:
+            if message is None or context is None:
                 return True
             header, buffers = encode(self.stamped(message, run))
             self._credit.sent(self._seq, time.monotonic())
-            return bool(self._context.run(self.deliver, header, buffers))
+            return bool(context.run(self.deliver, header, buffers))

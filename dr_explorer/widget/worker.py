@@ -62,8 +62,12 @@ class Worker:
         return self.thread is not None and self.thread.is_alive()
 
     def _loop(self) -> None:
-        while self._obey_all(self._patience()) and self._turn():
-            pass
+        try:
+            while self._obey_all(self._patience()) and self._turn():
+                pass
+        except BaseException:
+            self._going = False  # the next command starts another thread
+            raise
         while True:  # whoever asked while it was ending is answered
             with self._changing:
                 if self._commands.empty():

@@ -314,6 +314,18 @@ def test_the_thread_ends_when_nobody_is_left_to_send_for(page: Page, open_sessio
     assert not session.worker.alive
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_after_an_error_in_sending_the_next_command_is_carried_out_all_the_same(page: Page, open_session) -> None:
+    session = open_session(**ENDLESS)
+    page.send, send = lambda header, buffers: 1 / 0, page.send
+    session.outlet.deliver = page.send
+    open_page(session)
+    session.worker.thread.join(20)
+    assert not session.worker.alive
+    session.outlet.deliver = send
+    assert session.post("call", function=lambda run: "answered").result(10) == "answered"
+
+
 def test_commands_from_many_threads_at_once_are_all_carried_out(page: Page, open_session) -> None:
     session = open_session(**ENDLESS)
     open_page(session)
