@@ -6,7 +6,7 @@ together model ``S`` as the lowest of them, and the penalty ``l2 |x|^2`` is know
 evaluates, gains a cut, and makes the point its centre if the objective rose as promised. In a ReLU network ``S`` is
 piecewise linear, and a handful of cuts is soon the truth around the optimum. Where ``S`` bends the other way, a cut is
 raised by the more the further the centre has moved since it was taken, so that it cannot forbid ground it knows
-nothing of.
+nothing of, and by as much as it lies below ``S`` at the centre, which proves it wrong there.
 
 With ``e_i >= 0`` the height of cut ``i`` above ``S`` at the centre, raised, and weights ``a >= 0`` of sum 1,
 
@@ -55,7 +55,7 @@ ENOUGH = 0.8  # of the promised gain: keep the point
 CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
 EASY = 0.3  # and so much of the promised gain is enough
 SHIFT = 0.5  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
-WINDOW, LITTLE = 5, 4e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
+WINDOW, LITTLE = 5, 3e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
 TINY = 1e-30  # keeps the ratio of two zeros finite
@@ -162,7 +162,9 @@ class CuttingPlanes(Rule):
     def _aim(self, xp: ModuleType, state: dict[str, Array], live: Array) -> None:
         """The model's best point, whether to end, and the next step towards it."""
         h, gram, at_h, away, objective = (state[name] for name in ("h", "gram", "at_h", "away", "objective"))
-        error = xp.maximum(state["heights"] + (at_h - state["score"][:, None]), SHIFT * self.l2 * (away * away))
+        # A cut below S at the centre is as wrong there as one above it: S bends the other way between.
+        error = abs(state["heights"] + (at_h - state["score"][:, None]))
+        error = xp.maximum(error, SHIFT * self.l2 * (away * away))
         weights = simplex_program(xp, gram / (2 * self.l2), error - at_h, state["active"], state["slot"])
         mix = weights / (2 * self.l2)
         towards = _combined(_as(xp, mix, h), state["cuts"])

@@ -476,12 +476,7 @@ def test_stat5a_has_the_two_published_basins(shared_data, rule):
     experiment = "wgEncodeAwgTfbsHaibK562Stat5asc74442V0422111UniPk"
     fiv, score, objective = released(shared_data, experiment, 40, rule)
     table = basin_table(fiv, score, objective)
-    np.testing.assert_allclose(table["score"][:2], [6.30, 4.44], atol=0.01)
-    if rule == "authors":
-        assert len(table) == 2
-    else:  # a few of its restarts may end on the ridge beside the second maximum, 0.067 of the length from it
-        np.testing.assert_allclose(table["score"][2:], 4.42, atol=0.01)
-        assert table["share"][2:].sum() < 0.2
+    np.testing.assert_allclose(table["score"], [6.30, 4.44], atol=0.01)
     labels = basins(fiv, objective)
     as_published = np.concatenate([np.flatnonzero(labels == 0)[:6], np.flatnonzero(labels == 1)[:4]])
     chosen = fiv[as_published], score[as_published]
