@@ -171,7 +171,7 @@ def test_what_is_set_before_the_first_run_is_shown_at_once_and_taken_up_by_it(pa
     assert page.wait_for(is_frame(state="idle", n_restarts=5, l2=2.0)).header["counts"]["trials"] == 20
     page.wait_for(lambda m: m.header["type"] == "meta" and m.header["l2_range"] == [0.02, 200.0])
     session.post("run")
-    page.wait_for(is_frame(state="running", n_restarts=5, l2=2.0))
+    page.wait_for(is_frame(state="done", n_restarts=5, l2=2.0))  # so short a run may be over before its first frame
 
 
 def test_hello_in_the_middle_of_a_run_starts_the_credit_anew(page: Page, open_session) -> None:
