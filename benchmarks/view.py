@@ -68,6 +68,7 @@ WARM_UP = 4.0  # s from the press of Run until figures are taken
 COUNTED = 10.0  # s in which frames are counted
 CLICKS = 30
 PHASES, PHASE = 6, 3.0  # times the throughput is taken with and without a page, s each
+SAMPLES = 50  # of the kernel's memory, a tenth of a second apart
 SETTLED = 60.0  # s until a run's memory has found its size
 TARGETS = {
     "frames": ("frames a second", "at least", 15.0),
@@ -321,7 +322,12 @@ def memory(lab: Lab, size: tuple[int, int, int], minutes: float) -> dict[str, fl
         for _ in range(3):  # what one collection frees may hold more
             tools.send("HeapProfiler.collectGarbage")
         values = {m["name"]: m["value"] for m in tools.send("Performance.getMetrics")["metrics"]}
-        return values["JSHeapUsedSize"] / 1e6, psutil.Process(kernel.pid).memory_info().rss / 1e6, values["Nodes"]
+        # What a step holds for a moment comes and goes with every step: the middle of a few seconds.
+        resident = []
+        for _ in range(SAMPLES):
+            resident.append(psutil.Process(kernel.pid).memory_info().rss / 1e6)
+            page.wait_for_timeout(100)
+        return values["JSHeapUsedSize"] / 1e6, statistics.median(resident), values["Nodes"]
 
     page.evaluate("() => { setInterval(() => { window.changes.length = 0; }, 1000); }")  # the watcher's own list
     page.mouse.click(*page.evaluate(PLACE, 0))  # what a choice needs is needed once
