@@ -24,6 +24,8 @@ from .trees import tensors, tree_map
 _PROBES = (1.0, 10.0, 100.0)
 #: Feature-map numbers up to which preparing a backward pass takes longer than it: such steps are replayed, on a CPU.
 _SMALL = 2**17
+#: Trials that must fit into such a step to make recording it worth while.
+_FEW = 16
 #: Layer names listed where none is near the one asked for.
 _LISTED = 8
 
@@ -146,7 +148,7 @@ class Tail:
         self._last_picked: tuple | None = None
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
-        small = self._maps[0].numel() <= _SMALL // 2**4 and self.device.type == "cpu" and not self._network.fixed
+        small = self._maps[0].numel() <= _SMALL // _FEW and self.device.type == "cpu" and not self._network.fixed
         self._replay = record(self._run, self._maps, self.n_targets) if small else None
         self._check_squash()
 
