@@ -154,8 +154,7 @@ class Ascent:
         rows = others[len(others) - max(0, min(wanted - free, len(others))) :]
         if len(rows):  # in their very slots: tensors made anew at every choice would scatter the memory
             self._set_aside(rows)
-            trials = self._next(len(rows))
-            self._slots.replace(rows, trials, self._columns_of(trials), self._enter(trials))
+            self._refill(rows)
 
     def add_restarts(self, n: int) -> None:
         """More restarts of every class; the new ones wait, the old ones stay as they are."""
@@ -290,10 +289,7 @@ class Ascent:
             return
         rows = np.flatnonzero(done)
         self._store(self._slots.trials[:, rows], self._slots.state, torch.from_numpy(rows).to(self.tail.device))
-        trials = self._next(len(rows))
-        if n := trials.shape[1]:
-            self._slots.replace(rows[:n], trials, self._columns_of(trials), self._enter(trials))
-        if n < len(rows):
+        if (n := self._refill(rows)) < len(rows):
             self._slots.keep(np.delete(np.arange(len(self._slots)), rows[n:]))
 
     def _store(
@@ -317,6 +313,13 @@ class Ascent:
         for i, (target, restart) in enumerate(self._slots.trials[:, rows].T.tolist()):
             self._parked[target, restart] = {name: tensor[i : i + 1].clone() for name, tensor in taken.items()}
             self.trials.status[target, restart] = WAITING
+
+    def _refill(self, rows: np.ndarray) -> int:
+        """Let waiting trials into these very slots, the first of them where there are fewer; returns how many came."""
+        trials = self._next(len(rows))
+        if n := trials.shape[1]:
+            self._slots.replace(rows[:n], trials, self._columns_of(trials), self._enter(trials))
+        return n
 
     def _fill(self) -> None:
         """Let waiting trials into free slots."""
