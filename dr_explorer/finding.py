@@ -109,11 +109,6 @@ def read_class(model, layer, target: int = 0, *, threshold: float = 0.0, **looki
     return find(scene_of(model, layer, target=target, **looking), target, threshold=threshold)
 
 
-def alike(one: Feature, other: Feature, level: float) -> bool:
-    """Do two seeds stand for the same motif, or for parts of it: either's windows raise the other beyond a level."""
-    return bool(max(one.rise[other.seed], other.rise[one.seed]) > level)
-
-
 def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> list[tuple[float, tuple[int, ...]]]:
     """The best set of each size: how well it explains the outputs, and which of the features it has."""
     x, written = written_into(scene, tried)

@@ -206,3 +206,8 @@ def all_corners(scene: Scene, sets: list[tuple[Feature, ...]], target: int, rows
 def _logits(tail: Tail, maps: torch.Tensor) -> np.ndarray:
     maps = maps.reshape(len(maps), *tail.shape).to(tail.device, tail.dtype)
     return torch.cat([tail.logits(maps[i : i + BATCH]).cpu() for i in range(0, len(maps), BATCH)]).numpy()
+
+
+def alike(one: Feature, other: Feature, level: float) -> bool:
+    """Do two seeds stand for the same motif, or for parts of it: either's windows raise the other beyond a level."""
+    return bool(max(one.rise[other.seed], other.rise[one.seed]) > level)

@@ -15,7 +15,6 @@ import xarray as xr
 
 from dr_explorer import groups as feature_groups
 from dr_explorer.asked import whole_number
-from dr_explorer.finding import alike
 from dr_explorer.logic import read, unclear
 from dr_explorer.map_pairs import CONTEXTS, PairBlock, check_channels, nonlinearity, pair_blocks
 from dr_explorer.scenes import scene_of
@@ -181,7 +180,7 @@ def _distinct(found: list) -> list:
     """Features without those that stand for the same as an earlier one."""
     kept: list = []
     for one in found:
-        if not any(alike(one, other, feature_groups.SAME) for other in kept):
+        if not any(feature_groups.alike(one, other, feature_groups.SAME) for other in kept):
             kept.append(one)
     return kept
 
@@ -208,7 +207,7 @@ def _read_pairs(scene, found, column: int, threshold: float) -> xr.Dataset:
             for name in words:
                 words[name][a, b] = getattr(reading, name)
             flags["redundant"][a, b] = reading.redundant
-            flags["alike"][a, b] = alike(found[a], found[b], feature_groups.SAME)
+            flags["alike"][a, b] = feature_groups.alike(found[a], found[b], feature_groups.SAME)
             half_width[a, b] = NORMAL_95 * logits.std(-1) / np.sqrt(logits.shape[-1])
     group = np.zeros((n, len(scene.on)), bool)
     for row, one in zip(group, found, strict=True):
