@@ -75,6 +75,10 @@ class Feature:
         """The same on fewer backgrounds, as `Scene.first`."""
         return replace(self, maps=self.maps[:n], windows=self.windows[:n], starts=self.starts[:n])
 
+    def words(self) -> list[np.ndarray]:
+        """The windows one-hot, (4, w) each."""
+        return [dna.one_hot(window)[0] for window in self.windows]
+
 
 def feature(scene: Scene, seed: int, members=None) -> Feature:
     """A channel's group, or the group given, with its rows when the seed's windows stand in the backgrounds."""
@@ -113,15 +117,13 @@ def features(scene: Scene, seeds, members=None) -> list[Feature]:
 
 def _completed(scene: Scene, one: Feature) -> Feature:
     """A feature with its windows made whole by the network."""
-    n = min(N_WINDOWS, len(one.windows))
-    windows = [dna.one_hot(window)[0] for window in one.windows[:n]]
-    return _inserted(scene, one.seed, one.members, *completed(scene, windows, one.starts[:n]))
+    few = one.first(N_WINDOWS)
+    return _inserted(scene, one.seed, one.members, *completed(scene, few.words(), few.starts))
 
 
 def moved(scene: Scene, one: Feature) -> Feature:
     """The same windows in other backgrounds, with the group of channels that rise there."""
-    windows = [dna.one_hot(window)[0] for window in one.windows]
-    there = _inserted(scene, one.seed, [one.seed], windows, one.starts)
+    there = _inserted(scene, one.seed, [one.seed], one.words(), one.starts)
     group = _risen(there)
     return replace(there, members=np.asarray(group), maps=there.maps[:, torch.as_tensor(group)])
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dr_explorer import sequences as dna
 from dr_explorer.groups import Feature, Scene
 
 # Sequences that features are written into, and how many are written into each on average where there are many.
@@ -107,7 +106,7 @@ def written_into(scene: Scene, features: Sequence[Feature], n: int = N_WRITTEN) 
     rng = np.random.default_rng([scene.random_state, n, len(features)])
     x = scene.backgrounds[np.arange(n) % len(scene.backgrounds)].copy()
     written = rng.random((len(features), n)) < min(0.5, EACH / len(features))
-    words = [[dna.one_hot(window)[0] for window in one.windows] for one in features]
+    words = [one.words() for one in features]
     taken = np.zeros((n, x.shape[2]), bool)
     for row, k in rng.permutation(np.argwhere(written.T)):
         b = rng.integers(len(words[k]))
