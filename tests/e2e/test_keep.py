@@ -23,8 +23,10 @@ def kept(browser, request):
     """Everything that the menu offers, by the name of its button, and the page's ink and surface."""
     with opened(browser, f"{FULL}&theme={request.param}", accept_downloads=True) as page:
         page.get_by_label("Save pictures and tables").click()
+        offered = page.locator(".dre-menu button")
+        offered.first.wait_for()  # a browser tells that a menu has opened a moment after it has
         files = {}
-        for button in page.locator(".dre-menu button").all():
+        for button in offered.all():
             with page.expect_download() as download:
                 button.click()
             files[button.get_attribute("aria-label")] = download.value.path().read_bytes()
