@@ -18,6 +18,8 @@ is the rise of the objective that the model predicts for the whole way to ``y`` 
 bring most of what was promised to be kept, and because far from ``y`` a step goes only a part of the way: a jump onto
 ``y`` itself would land beyond the valleys between. Where next to nothing is left to gain there is no valley to cross,
 and the trial goes all the way, for where several pieces of ``S`` meet, short steps tell of one piece again and again.
+A trial that has climbed for some evaluations has its basin, and keeps what it gets: to refuse a good part of what was
+promised costs every second evaluation on winding ridges.
 
 **Optimality measure**: a trial has converged when the gain predicted for its next step (or, where that is shorter, for
 a tenth of the way) is at most `GAP` of ``l2 |h|^2``. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
@@ -46,14 +48,14 @@ from dr_explorer.simplex import Array, count, simplex_program
 
 CUTS = 5  # kept a trial; a program has rarely more than four in use
 GAP = 5e-5  # of l2 |h|^2: a move of 0.7 per cent of the map's size is not worth an evaluation
-FIRST_STEP = 0.2  # of the way to the model's best point: one cut alone is trusted only so far
-NEAR = 0.3  # of the way, or of |y| where that is more, is the most a step covers,
+NEAR = 0.3  # of the way to the model's best point, or of |y| where that is more, is the most a step covers,
 FAR = 2.0  # unless it stays further from y than so many |y|: out there is only the way to it
 GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
 SHORT = 0.1  # of the way: a step that refusals made shorter than this is no sign of convergence
 ENOUGH = 0.8  # of the promised gain: keep the point
 CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
-EASY = 0.3  # and so much of the promised gain is enough
+EASY = 0.3  # and so much of the promised gain is enough,
+SETTLED = 10  # as it is after so many evaluations, by which a trial is in the basin that it will end in
 SHIFT = 0.5  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
 WINDOW, LITTLE = 5, 3e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
@@ -78,7 +80,7 @@ class CuttingPlanes(Rule):
 
     name = "fast"
 
-    def __init__(self, *, l2: float, max_steps: int, first_step: float = FIRST_STEP) -> None:
+    def __init__(self, *, l2: float, max_steps: int, first_step: float = NEAR) -> None:
         super().__init__(l2=l2, max_steps=max_steps)
         self.first_step = first_step
         self._seen: tuple[State | None, dict[str, Array]] = (None, {})  # a state, and its tensors as NumPy sees them
@@ -189,7 +191,7 @@ class CuttingPlanes(Rule):
         state["done"] |= ~live
 
         state["step"][:], state["moved"][:] = step, step * xp.sqrt(length)
-        state["enough"][:] = objective + xp.where(close, EASY, ENOUGH) * promise
+        state["enough"][:] = objective + xp.where(close | (state["steps"] >= SETTLED), EASY, ENOUGH) * promise
         state["along"][:] = step[:, None] * (at_y - at_h)
         towards *= _as(xp, step, h)[:, None]
         towards += h

@@ -44,33 +44,39 @@ def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Arr
     -------
     (n, m) the weights; where the exchanges did not suffice (two programs in a hundred), others on the simplex.
     """
-    n, m = linear.shape
-    rows = count(xp, corner)
-    of_corner, linear = quadratic[rows, corner].T, linear.T
-    # Programs last, so that every operation runs along them.
-    system = _ones(xp, linear, (m, m + 2, n))
-    system[:, :m] = quadratic.T if xp is np else quadratic.permute(2, 1, 0)
-    system[:, m] = linear
-    own, size = _diagonal(system), abs(linear)
-    inside, outside = own * (1 + RIDGE) + (FLAT * size + TINY), OUT * (own + (size + TINY))
+    # Programs last from here on, so that every operation runs along them.
+    linear, rows = linear.T, count(xp, corner)
+    slope = linear + quadratic[rows, corner].T
+    lower = slope < slope[corner, rows]
+    weights = _full(xp, linear, linear.shape, 0.0)
+    weights[corner, rows] = 1.0
 
-    slope = linear + of_corner
-    active = active.T & (slope < slope[corner, rows])
-    active[corner, rows] = True
-    weights = _solve(xp, _copy(xp, system), xp.where(active, inside, outside))
-    positive = weights > 0
-
-    # On the CPU a look at the values is free, and the rest are few; a GPU would have to wait for it, and does them all.
-    rest = (positive ^ active).any(0).nonzero()[0] if xp is np else slice(None)
-    if xp is torch or len(rest):
-        active, system, inside, outside = (array[..., rest] for array in (positive, system, inside, outside))
-        found, rows = _solve(xp, _copy(xp, system), xp.where(active, inside, outside)), count(xp, active[0])
-        for _ in range(EXCHANGES - 1):
-            wrong = xp.where((found > 0) ^ active, xp.where(active, -found, OUT * found), -1.0)
-            worst = wrong.argmax(0)
-            active[worst, rows] ^= wrong[worst, rows] >= 0
-            found = _solve(xp, _copy(xp, system), xp.where(active, inside, outside))
+    # On a CPU a look at the values is free, and work goes on where something is left to do; a GPU would have to wait
+    # for it, and does all of it for all.
+    rest = lower.any(0).nonzero()[0] if xp is np else rows
+    if xp is np and not len(rest):
+        return weights.T
+    active, corner = lower[:, rest] & active.T[:, rest], corner[rest]
+    active[corner, count(xp, corner)] = True
+    system, inside, outside = _systems(xp, quadratic[rest], linear[:, rest])
+    for exchanges in range(EXCHANGES + 1):
+        found = _solve(xp, _copy(xp, system), xp.where(active, inside, outside))
         weights[:, rest] = found
+        wrong = (found > 0) ^ active
+        if exchanges == EXCHANGES:
+            break
+        if xp is np:
+            left = wrong.any(0).nonzero()[0]
+            if not len(left):
+                break
+            rest, found, wrong, active = rest[left], found[:, left], wrong[:, left], active[:, left]
+            system, inside, outside = system[..., left], inside[:, left], outside[:, left]
+        if exchanges == 0:
+            active = active ^ wrong
+        else:
+            badness = xp.where(wrong, xp.where(active, -found, OUT * found), -1.0)
+            worst, columns = badness.argmax(0), count(xp, found[0])
+            active[worst, columns] ^= badness[worst, columns] >= 0
     weights *= weights > 0
     weights /= weights.sum(0)
     return weights.T
@@ -99,14 +105,24 @@ def _solve(xp: ModuleType, system: Array, diagonal: Array) -> Array:
     return (1 + of_linear.sum(0)) / of_one.sum(0) * of_one - of_linear
 
 
+def _systems(xp: ModuleType, quadratic: Array, linear: Array) -> tuple[Array, Array, Array]:
+    """What `_solve` takes: systems (m, m + 2, n), and their diagonals (m, n) where a weight is active and where not."""
+    m, n = linear.shape
+    system = _full(xp, linear, (m, m + 2, n), 1.0)
+    system[:, :m] = quadratic.T if xp is np else quadratic.permute(2, 1, 0)
+    system[:, m] = linear
+    own, size = _diagonal(system), abs(linear)
+    return system, own * (1 + RIDGE) + (FLAT * size + TINY), OUT * (own + (size + TINY))
+
+
 def _diagonal(system: Array) -> Array:
     """A view (m, n) of the diagonals of (m, m + 2, n)."""
     m, width, n = system.shape
     return system.reshape(m * width, n)[:: width + 1]
 
 
-def _ones(xp: ModuleType, like: Array, shape: tuple[int, ...]) -> Array:
-    return np.ones(shape, like.dtype) if xp is np else like.new_ones(shape)
+def _full(xp: ModuleType, like: Array, shape: tuple[int, ...], value: float) -> Array:
+    return np.full(shape, value, like.dtype) if xp is np else like.new_full(shape, value)
 
 
 def _copy(xp: ModuleType, array: Array) -> Array:
