@@ -18,6 +18,7 @@ import numpy as np
 from dr_explorer.widget import frames
 from dr_explorer.widget.arguments import check_settings
 from dr_explorer.widget.asking import Asking, lasting
+from dr_explorer.widget.freed import Freed
 from dr_explorer.widget.frozen import Frozen
 from dr_explorer.widget.outlet import Outlet
 from dr_explorer.widget.pace import Pace
@@ -82,6 +83,7 @@ class Session:
             lambda message: self.worker.report("told", message=message), plan.sequences, plan.backgrounds
         )
         self._pace = Pace()
+        self._freed = Freed()
         _OPEN.add(self)
 
     # -- from any thread -----------------------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ class Session:
 
     def _advance(self) -> None:
         self._pace.advance(self._run)
+        self._freed.give_back()
         self._fresh = True
         if self._run.finished:
             self._rest("done")
@@ -150,6 +153,7 @@ class Session:
             self._picture.look_over()
             self._count_support()
         self._keep()
+        self._freed.give_back(now=True)
 
     def _keep(self) -> None:
         self._keep_at = None
