@@ -43,10 +43,10 @@ def deepsea_layers() -> torch.nn.Sequential:
     )
 
 
-def deepsea_tail() -> Tail:
+def deepsea_tail(device: str = "cpu") -> Tail:
     """The same layers behind the cut of a network."""
     model = torch.nn.Sequential(torch.nn.Conv1d(4, 480, 1), torch.nn.ReLU(), *deepsea_layers())
-    return Tail(model, "1", example_input=torch.zeros(1, 4, 60))
+    return Tail(model, "1", example_input=torch.zeros(1, 4, 60), device=device)
 
 
 def small_tail(n_targets: int) -> Tail:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-EVERY = 10.0  # s: asking takes some milliseconds, and holes do not grow faster
+EVERY = 3.0  # s: asking takes some milliseconds, and holes do not grow faster
 
 
 class Freed:
