@@ -1,6 +1,6 @@
 /** The comm of one model: greets the kernel, puts its messages into the store before a paint, acknowledges them. */
 
-import { batch } from "./signals";
+import { batch, effect } from "./signals";
 import { decode, unpack, VERSION } from "./protocol";
 import type { Bytes, Header, Message, Selection } from "./protocol";
 import { normalise, same } from "./store";
@@ -92,7 +92,8 @@ export function connect(model: Model, store: Store): Link {
   });
 
   store.selection.value = normalise(model.get("selection") as Partial<Selection>);
-  const written = store.selection.subscribe((selection) => {
+  const written = effect(() => {
+    const selection = store.selection.value;
     if (same(selection, normalise(model.get("selection") as Partial<Selection>))) return;
     model.set("selection", selection);
     model.save_changes();
