@@ -1,5 +1,6 @@
 /** The anywidget entry: one store and one link a model, any number of views of it. */
 
+import { crowd } from "./crowd";
 import { attr, refill } from "./dom";
 import { connect } from "./link";
 import type { Link, Model } from "./link";
@@ -38,7 +39,7 @@ export default () => {
         if (end.signal.aborted) return;
         end.abort();
         link.views(-1);
-        refill(el, );
+        refill(el);
       };
       signal?.addEventListener("abort", close);
       mount(store, el, end.signal);
@@ -63,15 +64,13 @@ export function mount(store: Store, el: HTMLElement, ended: AbortSignal): HTMLEl
   let frames = 0;
   view.effect(() => {
     const frame = store.frame.value;
-    const meta = store.meta.value;
     attr(root, {
       "data-state": frame?.state ?? "waiting",
       "data-link": store.link.value,
       "data-run": frame?.run,
       "data-seq": frame?.seq,
       "data-frames": frame ? ++frames : 0,
-      "data-one": meta?.targets.length === 1,
-      "data-flat": meta?.positions === 0,
+      "data-classes": crowd(store.names.value.length),
     });
   });
   // A notebook's own single-key commands must not act on keys meant for the view (`x` would cut the cell).

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { decode } from "../src/protocol";
-import type { Frame } from "../src/protocol";
+import type { Frame, Selection } from "../src/protocol";
 import { gapLines } from "../src/panels/convergence";
 import { byBasin } from "../src/panels/featurevector";
 import { basinMeans, extent } from "../src/panels/importance";
@@ -110,12 +110,29 @@ describe("controls", () => {
   });
 });
 
+test("the layout knows how much room the classes take, from the network alone: nothing moves while it runs", () => {
+  const layouts = [1, 4, 12, 13, 26, 27].map((classes) => {
+    const { root, at } = open({ classes });
+    return [0, 0.5, 1].map((t) => (at(t), root.dataset["classes"]));
+  });
+  expect(layouts).toEqual(["one", "few", "few", "some", "some", "many"].map((name) => [name, name, name]));
+});
+
 describe("selection bar", () => {
   test("writes the same selection as Python", () => {
     const names = ["GATA1", "twin", "twin", 'q"uote'];
     expect(asPython({ ...NOTHING, target: 0, pair: [3, 17], channel: 3 }, names)).toBe('explorer.select(target="GATA1", pair=(3, 17))');
     expect(asPython({ ...NOTHING, target: 1, other: 3 }, names)).toBe('explorer.select(target=1, other="q\\"uote")');
     expect(asPython({ ...NOTHING, clade: [0, 2], channel: 5, restart: 1 }, names)).toBe("explorer.select(clade=[0, 2], channel=5, restart=1)");
+  });
+
+  test("with nothing chosen, the line of Python starts from the class that is shown; of one class there is nothing to write", () => {
+    const several = open();
+    several.at(1);
+    expect(several.find(".dre-python").textContent).toBe(`explorer.select(target="${several.world.names[0]}")`);
+    const one = open({ classes: 1 });
+    one.at(1);
+    expect(visible(one.find(".dre-python"))).toBe(false);
   });
 
   test("alt and arrows go back and forward; escape clears the innermost", () => {
@@ -506,10 +523,27 @@ describe("pairs", () => {
 });
 
 describe("pair detail", () => {
-  test("without a pair one line says how to choose one", () => {
+  test("without pairs one line says how to choose one", () => {
     const { panel, at } = open();
-    at(1);
+    at(0.4);
     expect(panel("pair").textContent).toBe("No pair selectedChoose a cell, or two channels with P");
+  });
+
+  test("without a pair the strongest ones are offered, by size, and one tab stop with arrows reaches them all", () => {
+    const { panel, at, model } = open();
+    at(1);
+    const number = (words: string) => Number(words.replace("\u2212", "-"));
+    const cells = [...panel("pairs").querySelectorAll("[data-cell]")].map((cell) => Math.abs(number(cell.getAttribute("aria-label")!.split(", ")[1])));
+    const offered = [...panel("pair").querySelectorAll("button")].filter(visible);
+    const sizes = offered.map((row) => Math.abs(number(row.querySelectorAll("b")[1].textContent!)));
+    expect(sizes).toEqual(cells.sort((a, b) => b - a).slice(0, sizes.length));
+    expect(offered.map((row) => row.tabIndex)).toEqual([0, -1, -1, -1, -1, -1]);
+    offered[0].focus();
+    press(offered[0], "ArrowDown");
+    expect(document.activeElement).toBe(offered[1]);
+    click(offered[1]);
+    expect((model.get("selection") as Selection).pair!.join(" \u00d7 ")).toBe(offered[1].querySelector("b")!.textContent);
+    expect(visible(offered[1])).toBe(false);
   });
 
   test("P and two channels make a pair", () => {

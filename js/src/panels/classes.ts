@@ -2,6 +2,7 @@
 
 import { computed, signal } from "../signals";
 import { SILENT, attr, h, keyed, s, show, text } from "../dom";
+import { crowd, ROOM } from "../crowd";
 import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
 import { fold, grow, layout as lay } from "../draw/tree";
 import type { Grown, Layout, Node } from "../draw/tree";
@@ -18,12 +19,12 @@ import { panel } from "./panel";
 
 const PITCH = COARSE ? 24 : 15.6; // px a class, ...
 const ROOMY = 24; // px: ... and at most this, where there are few
-const ROWS = 56; // classes the panel has room for beside the others; of more, clades are folded
+const ROWS = 64; // classes drawn one by one; of more, clades are folded
 const FOLDED_ROWS = 38; // rows then: a folded clade is higher than a class
 const TREE = 64; // px
 const HEAT = 134; // px
 const STRIPES = 44; // px, where only the two selected columns fit
-const ROOM = 340; // px of panel below which only those fit
+const NARROW = 340; // px of panel below which only those fit
 const NEAR = 300; // px above and below the window in which rows are kept
 const LONG_PRESS = 500; // ms a finger rests on a class to compare it
 
@@ -76,12 +77,12 @@ export function classes(view: View): HTMLElement {
     return message && n > 1 && n === store.names.value.length ? (before = grow(message, before?.order.length === n ? before : undefined)) : null;
   });
   const mode = computed(() => (grown.value && wanted.value !== "list" && !query.value ? "tree" : "list"));
-  const pitch = computed(() => max(PITCH, min(ROOMY, (ROWS * PITCH) / store.names.value.length)));
+  const pitch = computed(() => max(PITCH, min(ROOMY, ROOM[crowd(store.names.value.length)] / store.names.value.length)));
   const choice = computed(() => ({ target: store.target.value, other: store.selection.value.other, clade: store.selection.value.clade }));
   const laid = computed<Layout | null>(() => {
     if (!grown.value || mode.value !== "tree") return null;
     const { target, other } = choice.value;
-    const folded = fold(grown.value, { rows: store.names.value.length <= ROWS + 8 ? Infinity : FOLDED_ROWS, keep: other === null ? [target] : [target, other], opened: opened.value, closed: closed.value });
+    const folded = fold(grown.value, { rows: store.names.value.length <= ROWS ? Infinity : FOLDED_ROWS, keep: other === null ? [target] : [target, other], opened: opened.value, closed: closed.value });
     return lay(grown.value, folded, pitch.value);
   });
   const listed = computed(() => {
@@ -106,7 +107,7 @@ export function classes(view: View): HTMLElement {
     const { layout } = shown.value;
     const { target, other, clade } = choice.value;
     const w = width.value;
-    const small = w < ROOM;
+    const small = w < NARROW;
     const treeWidth = layout ? (small ? TREE - 8 : TREE) : 0;
     const columns = small ? (other === null ? [target] : [target, other]) : null;
     const heatWidth = layout ? (columns ? (STRIPES * columns.length) / 2 : HEAT) : 0;
@@ -319,7 +320,7 @@ export function classes(view: View): HTMLElement {
   });
   const cell = (event: PointerEvent): readonly [number, number] | null => {
     const { layout, grown: g } = shown.value;
-    if (!layout || !g || width.value < ROOM) return null;
+    if (!layout || !g || width.value < NARROW) return null;
     const box = heat.node.getBoundingClientRect();
     const find = (y: number) => {
       const row = layout.rows.find((r) => y >= r.top && y < r.top + r.height);

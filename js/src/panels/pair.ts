@@ -7,6 +7,7 @@ import type { View } from "../view";
 import { logo } from "./importance_row";
 import { panel } from "./panel";
 import { plane } from "./pair_plane";
+import { strongestPairs } from "./strongest";
 import { truthTable } from "./truth_table";
 
 export function pair(view: View): HTMLElement {
@@ -22,8 +23,9 @@ export function pair(view: View): HTMLElement {
   const scatter = plane(view);
   const about = h("div.pair-about", ...channels.map((c) => c.node), facts);
   const content = h("div.pair-content", about, tables, scatter.node);
+  const strong = strongestPairs(view);
   const empty = h("p.empty");
-  parts.body.append(content, empty);
+  parts.body.append(content, strong.node, empty);
   let drawnFor: unknown[] = [];
 
   view.effect(() => {
@@ -34,11 +36,16 @@ export function pair(view: View): HTMLElement {
     const ready = chosen !== null && frame !== null && meta !== null && max(...chosen) < frame.ofiv.length;
     show(content, ready);
     show(empty, !ready);
+    const pairs = store.pairs.value;
+    const listed = !ready && waiting === null && meta && pairs && pairs.target === store.target.value && pairs.channels.length > 1;
+    show(strong.node, Boolean(listed));
     if (!ready) {
-      text(name, "No pair selected");
-      parts.about("");
+      text(name, listed ? "Strongest pairs" : "No pair selected");
+      attr(words, { class: "dre-about" });
+      parts.about(listed ? "non-linearity, logits" : "");
       parts.state("");
-      refill(empty, ...(waiting === null ? ["Choose a cell, or two channels with ", h("kbd", "P")] : [`${waiting === "ask" ? "Choose the first channel" : `Channel ${waiting} and \u2026 : choose the second channel`}: click, or move and `, h("kbd", "Enter")]));
+      if (listed) strong.draw(pairs, meta);
+      refill(empty, ...(waiting === null ? [listed ? "Choose one, a cell of the matrix, or two channels with " : "Choose a cell, or two channels with ", h("kbd", "P")] : [`${waiting === "ask" ? "Choose the first channel" : `Channel ${waiting} and \u2026 : choose the second channel`}: click, or move and `, h("kbd", "Enter")]));
       return;
     }
     const read = store.pair.value;

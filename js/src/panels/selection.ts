@@ -5,8 +5,6 @@ import type { Selection } from "../protocol";
 import { COARSE } from "../view";
 import type { View } from "../view";
 
-const CHANNEL = (k: number): string => `ch ${k}`;
-
 function arrow(name: string, d: string): HTMLButtonElement {
   return h(
     "button.step",
@@ -29,11 +27,12 @@ export function asPython(selection: Selection, targets: readonly string[]): stri
   return `explorer.select(${parts.join(", ")})`;
 }
 
-function chip(view: View, kind: string, remove: () => void) {
+/** What one field of the selection holds, with a button that lets go of it. */
+function chip(view: View, field: keyof Selection) {
   const label = h("bdi");
   const close = h("button.x", "\u00d7");
-  const node = h("span", { class: `dre-chip dre-chip-${kind}` }, h("span.mark", SILENT), label, close);
-  view.on(close, "click", remove);
+  const node = h("span", { class: `dre-chip dre-chip-${field}` }, h("span.mark", SILENT), label, close);
+  view.on(close, "click", () => view.store.select({ [field]: null }));
   return {
     node,
     set(words: string | null, closable = true) {
@@ -52,20 +51,15 @@ export function selectionBar(view: View): HTMLElement {
   const forward = arrow("Forward", "M1 1l4 4-4 4");
   back.title = "Back (Alt+Left)";
   forward.title = "Forward (Alt+Right)";
-  const target = chip(view, "target", () => store.select({ target: null }));
+  const [target, other, clade, channel, pair, restart] = (["target", "other", "clade", "channel", "pair", "restart"] as const).map((field) => chip(view, field));
   const versus = h("span.about", "vs");
-  const other = chip(view, "other", () => store.select({ other: null }));
-  const clade = chip(view, "clade", () => store.select({ clade: null }));
   const bar = h("span.rule");
-  const channel = chip(view, "channel", () => store.select({ channel: null }));
-  const pair = chip(view, "pair", () => store.select({ pair: null }));
-  const restart = chip(view, "restart", () => store.select({ restart: null }));
   const hint = h("span.about.hint", ...(COARSE ? ["Hold a second class to compare"] : ["Shift-click a second class to compare, or ", h("kbd", "C")]));
   const clear = h("button.link", "Clear");
   const key = h("kbd", "Esc");
   const python = h("button.python", { title: "The same from Python: click copies" });
   const said = h("span.said", { role: "status" });
-  const chips = h("span.chips", target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, hint, clear, key);
+  const chips = h("span.chips", target.node, versus, other.node, clade.node, bar, channel.node, pair.node, restart.node, clear, key, hint);
   const node = h(
     "section.selection",
     { "data-panel": "selection", "aria-label": "Selection" },
@@ -106,24 +100,26 @@ export function selectionBar(view: View): HTMLElement {
     const selection = store.selection.value;
     const names = store.names.value;
     const name = (i: number | null): string | null => (i === null ? null : (names[i] ?? `class ${i}`));
-    const alone = names.length === 1;
-    const known = store.meta.value !== null;
-    target.set(known ? name(store.target.value) : null, selection.target !== null && !alone);
+    const several = names.length > 1;
+    target.set(names.length ? name(store.target.value) : null, selection.target !== null && several);
     other.set(name(selection.other));
     show(versus, selection.other !== null);
     clade.set(selection.clade ? `clade of ${selection.clade.length}` : null);
-    channel.set(selection.channel === null || selection.pair ? null : CHANNEL(selection.channel));
+    channel.set(selection.channel === null || selection.pair ? null : `ch ${selection.channel}`);
     pair.set(selection.pair ? `${selection.pair[0]} \u00d7 ${selection.pair[1]}` : null);
     restart.set(selection.restart === null ? null : `restart ${selection.restart}`);
     show(bar, selection.channel !== null || selection.pair !== null || selection.restart !== null);
-    show(hint, names.length > 1 && selection.other === null && selection.clade === null);
+    show(hint, several && selection.other === null && selection.clade === null);
     const anything = Object.values(selection).some((v) => v !== null);
     show(clear, anything);
     show(key, anything);
     back.disabled = !store.canBack.value;
     forward.disabled = !store.canForward.value;
     handOn();
-    text(python, asPython(selection, store.meta.value?.targets ?? []));
+    // Nothing chosen: the class at hand is the one to start from.
+    const call = several && !anything ? { ...selection, target: store.target.value } : selection;
+    text(python, asPython(call, store.meta.value?.targets ?? []));
+    show(python, Object.values(call).some((v) => v !== null));
   });
   return node;
 }
