@@ -160,12 +160,16 @@ export class Store {
 
 type Stack = { value: readonly Selection[] };
 
-/** Names that can be told apart: a repeated or empty one gets its column's number. */
-export function distinct(names: readonly string[]): string[] {
+/** Names that look like one another have this in common: what is not seen of them is left out. */
+const look = (name: string): string => name.normalize("NFKC").replace(/[\s\p{C}]+/gu, " ").trim();
+
+/** Names that can be told apart: one that looks like another, or like none, gets its column's number, which alone is a class's. */
+export function distinct(given: readonly string[]): string[] {
+  const names = given.map((name, i) => (name === String(i) ? `class ${i}` : name));
   const seen = new Map<string, number>();
-  for (const name of names) seen.set(name, (seen.get(name) ?? 0) + 1);
+  for (const name of names) seen.set(look(name), (seen.get(look(name)) ?? 0) + 1);
   return names.map((name, i) => {
-    if (!name.trim()) return `(no name, column ${i})`;
-    return seen.get(name)! > 1 ? `${name} (column ${i})` : name;
+    if (!look(name)) return `(no name, column ${i})`;
+    return seen.get(look(name))! > 1 || /column \d+\)$/.test(name) ? `${name} (column ${i})` : name;
   });
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { entries, poolMatrix, poolRows } from "../src/draw/canvas";
 import { clear, fromOklab, luminance, parse, ramp, toOklab } from "../src/draw/colour";
+import { commonWords } from "../src/draw/common";
 import { information, letterHeights, logoPaths } from "../src/draw/logo";
 import { count, digitsAt, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
 import { apart, linear, niceCeil, niceStep, quantile, symmetricLimit, ticks } from "../src/draw/scales";
@@ -181,5 +182,20 @@ describe("pixels", () => {
     const map = new Uint8Array([0, 100, 200, 100, 7, 7, 7, 7]);
     expect([...poolRows(map, [0, 1], 4, 2).bytes]).toEqual([50, 150, 7, 7]);
     expect(poolRows(map, [1], 4, 300)).toEqual({ bytes: new Uint8Array([7, 7, 7, 7]), columns: 4 });
+  });
+});
+
+describe("the common word of a clade", () => {
+  const names = ["K562 CTCF", "HepG2 CTCF", "GM12878 CTCF", "K562 GATA1", "K562 DNase", "HepG2 DNase"];
+  const common = commonWords(names);
+
+  test("is held by most of its classes, and by few others", () => {
+    expect(common([0, 1, 2])).toEqual({ word: "CTCF", among: 3 });
+    expect(common([0, 3, 4, 1])).toEqual({ word: "K562", among: 3 });
+  });
+
+  test("is not one that all classes hold, nor one of a few of the clade", () => {
+    expect(commonWords(["brain A", "brain B", "brain C"])([0, 1])).toBeNull();
+    expect(common([1, 3])).toBeNull();
   });
 });

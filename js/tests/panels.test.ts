@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { decode } from "../src/protocol";
 import type { Frame, Selection } from "../src/protocol";
-import { gapLines } from "../src/panels/convergence";
+import { gapLines, span } from "../src/panels/convergence";
 import { byBasin } from "../src/panels/featurevector";
 import { basinMeans, extent } from "../src/panels/importance";
 import { asPython } from "../src/panels/selection";
@@ -239,8 +239,25 @@ describe("classes", () => {
     expect(rows(opened).length).toBeGreaterThan(20);
     expect(rows(opened).length).toBeLessThan(90);
     expect(opened.all(".dre-class[data-mark=target]")).toHaveLength(1);
-    const shown = rows(opened).reduce((n, row) => n + 1 + Number(row.querySelector(".dre-more-classes:not([hidden])")?.textContent!.slice(1) ?? 0), 0);
-    expect(shown).toBe(919);
+    const classesIn = (row: Element): number => {
+      const folded = row.querySelector(".dre-more-classes:not([hidden])")?.textContent ?? "+0";
+      return folded.startsWith("+") ? 1 + Number(folded.slice(1)) : Number(folded.split(" of ")[1]);
+    };
+    expect(rows(opened).reduce((n, row) => n + classesIn(row), 0)).toBe(919);
+  });
+
+  test("a folded clade is called by the word that most of its names and few others hold, with how many do", () => {
+    const names = Array.from({ length: 90 }, (_, c) => `Cell ${c} ${["CTCF", "DNase", "GATA1"][c % 3]}`);
+    const opened = open({ names, classes: 90, channels: 12 });
+    opened.at(0.9);
+    const folded = rows(opened).filter((row) => row.hasAttribute("data-folded"));
+    expect(folded.length).toBeGreaterThan(0);
+    const called = folded.map((row) => [row.querySelector("bdi")!.textContent!, row.querySelector(".dre-more-classes")!.textContent!]);
+    for (const [name, more] of called) {
+      if (more.startsWith("+")) expect(names).toContain(name);
+      else expect(["CTCF", "DNase", "GATA1"]).toContain(name);
+    }
+    expect(folded.every((row) => /^\d+ classes: Cell/.test(row.querySelector("bdi")!.title))).toBe(true);
   });
 
   test("names are text, whatever is in them", () => {
@@ -282,6 +299,20 @@ describe("convergence", () => {
     expect(leader.gaps.at(-1)).toBeGreaterThan(0.01);
   });
 
+  test("the gap's axis ends at a ten-thousandth of the objective, where the rules stop, and says so; nor is it all or nothing", () => {
+    const frame = frameOf(1);
+    const lines = gapLines(frame);
+    const at = (objective: number, start: number) => span({ ...frame, objective: frame.objective.map(() => objective) }, lines.map((l) => ({ ...l, gaps: [start] })));
+    expect(at(42, 900)).toEqual([3, -3]); // 4e-3 of logits is fine enough
+    expect(at(-42, 300)).toEqual([2.5, -3]);
+    expect(at(1e-3, 900)).toEqual([3, -4]); // seven decades at most
+    expect(at(1e6, 900)).toEqual([3, 0]); // three at least
+    expect(at(NaN, 0)).toEqual([-6, -13]);
+    const { panel, at: show } = open();
+    show(1);
+    expect(panel("convergence").textContent).toContain("\u22640.0001");
+  });
+
   test("basins are named with their restarts, diverged ones counted in words", () => {
     const { kernel, panel, at, world } = open({ restarts: 10 });
     at(1);
@@ -313,6 +344,24 @@ describe("convergence", () => {
     press(plot, "ArrowDown");
     press(plot, "Enter");
     expect(kernel.selection.restart).toBe(1);
+  });
+});
+
+describe("feature map", () => {
+  test("the profile of a channel is drawn on the scale of all: a weak one looks weak, and what is unfavoured is blue", () => {
+    const opened = open({ channels: 12 });
+    opened.at(1);
+    const rows = () => opened.all(".dre-row").map((row) => Number(row.dataset["channel"]));
+    const [strongest, weakest] = [rows()[0], rows().reduce((a, b) => (Math.abs(opened.world.ofiv[a]) < Math.abs(opened.world.ofiv[b]) ? a : b))];
+    const heights = (channel: number) => {
+      opened.select({ channel });
+      return ["pos", "neg"].map((sign) => {
+        const y = [...opened.panel("featuremap").querySelector(`.dre-profile.dre-${sign}`)!.getAttribute("d")!.matchAll(/[ML][\d.]+ ([\d.]+)/g)].map((m) => Number(m[1]));
+        return Math.max(...y) - Math.min(...y);
+      });
+    };
+    expect(Math.max(...heights(weakest))).toBeLessThan(0.5 * Math.max(...heights(strongest)));
+    expect(heights(strongest)[0]).toBeGreaterThan(heights(strongest)[1]);
   });
 });
 

@@ -84,6 +84,17 @@ test("equal names and empty ones are told apart by their column", () => {
   expect(distinct(["a", "twin", "", "twin"])).toEqual(["a", "twin (column 1)", "(no name, column 2)", "twin (column 3)"]);
 });
 
+test("names that only look alike are told apart too, and no given name can pass for another column's", () => {
+  const given = ["a b", "a  b", "a\u00a0b", "a b\u200b", "\u202ea b", "caf\u00e9", "cafe\u0301", "\u200b", "twin", "twin", "twin (column 8)", "(no name, column 7)", "class 13", "13", " "];
+  const shown = distinct(given);
+  const look = (name: string) => name.normalize("NFKC").replace(/[\u200b\u202e]/g, "").replace(/\s+/g, " ").trim();
+  expect(new Set(shown.map(look)).size).toBe(given.length);
+});
+
+test("a class that has its column's number for a name is called a class", () => {
+  expect(distinct(["0", "1", "3"])).toEqual(["class 0", "class 1", "3"]);
+});
+
 test("a saved view answers a selection from what was saved", () => {
   const store = new Store();
   const w = world();

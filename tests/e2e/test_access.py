@@ -128,7 +128,9 @@ def test_on_paper_the_view_is_black_on_white_whole_and_without_controls(browser)
                      .filter(n => n.scrollHeight > n.clientHeight + 1).map(n => n.className)"""
         assert page.evaluate(scrolled) == []
         assert (
-            page.locator(".dr-explorer :is(button, input, select, summary):visible:not(.dre-fold, .dre-link)").count()
+            page.locator(
+                ".dr-explorer :is(button, input, select, summary):visible:not(.dre-fold, .dre-link, .dre-strongest *)"
+            ).count()
             == 0
         )
         assert page.locator(".dre-row").count() == 480

@@ -41,7 +41,7 @@ export function toSvg(root: HTMLElement): string {
     if (style.display === "none" || box.width <= 1 || element.matches(".dre-find")) return; // gone, only there to be heard, or no part of a picture
     if (element instanceof SVGElement) {
       const copy = styled(element);
-      copy.setAttribute("overflow", "visible");
+      for (const [name, value] of Object.entries({ overflow: "visible", width: box.width, height: box.height })) copy.setAttribute(name, String(value));
       put("g", box, { transform: `translate(${box.x - frame.x} ${box.y - frame.y})` }).append(copy);
       return;
     }

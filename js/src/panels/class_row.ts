@@ -35,8 +35,10 @@ export interface ClassRowState {
   readonly level: number;
   readonly position: number;
   readonly size: number;
-  /** Classes in a folded clade; null for a leaf. */
-  readonly folded: number | null;
+  /** How many classes a folded clade stands for, in words; null for a leaf. */
+  readonly folded: string | null;
+  /** Said on hover. */
+  readonly title: string;
   readonly inClade: boolean;
   /** Part of the name that matches the search: start and length. */
   readonly match: readonly [number, number] | null;
@@ -89,8 +91,8 @@ export function classRow(id: string): ClassRow {
       if (words !== shown) {
         shown = words;
         refill(name, ...marked(state.name, state.match));
-        name.title = state.name;
       }
+      name.title = state.title;
       attr(node, {
         "data-mark": state.mark,
         "data-active": state.active,
@@ -108,7 +110,7 @@ export function classRow(id: string): ClassRow {
       const going = state.progress < 1 && state.folded === null && state.mark === "none";
       show(svg, state.folded === null);
       show(more, state.folded !== null);
-      text(more, `+${(state.folded ?? 1) - 1}`);
+      text(more, state.folded ?? "");
       show(ring, going);
       show(arc, going && state.progress > 0);
       if (going) attr(arc, { "stroke-dasharray": `${(RING * state.progress)} ${RING}` });

@@ -4,6 +4,7 @@ import { computed, signal } from "../signals";
 import { SILENT, attr, h, keyed, s, show, text } from "../dom";
 import { crowd, ROOM } from "../crowd";
 import { abs, count, finite, fixed, max, min, plural, round } from "../draw/numbers";
+import { commonWords } from "../draw/common";
 import { fold, grow, layout as lay } from "../draw/tree";
 import type { Grown, Layout, Node } from "../draw/tree";
 import { fromByte } from "../protocol";
@@ -85,6 +86,8 @@ export function classes(view: View): HTMLElement {
     const folded = fold(grown.value, { rows: store.names.value.length <= ROWS ? Infinity : FOLDED_ROWS, keep: other === null ? [target] : [target, other], opened: opened.value, closed: closed.value });
     return lay(grown.value, folded, pitch.value);
   });
+  const common = computed(() => commonWords(store.names.value));
+  const words = computed(() => new Map(laid.value?.rows.map(({ node }) => [node.id, node.children ? common.value(membersOf(node, grown.value!)) : null])));
   const listed = computed(() => {
     const all = store.names.value.map((_, i) => i);
     const q = query.value;
@@ -164,23 +167,25 @@ export function classes(view: View): HTMLElement {
         row.branch({
           x: branchX!(node), y: layout!.middle.get(id)!, level: node.depth + 1, active: active.value === id,
           selected: clade !== null && clade.length === size && members.has(shown.value.grown!.order[first]),
-          words: `branch of ${size} classes${finite(support) ? `, support ${fixed(support, 2)}` : ""}: ${someNames(node, shown.value.grown!, names)}`,
+          words: `branch of ${size} classes${finite(support) ? `, support ${fixed(support, 2)}` : ""}: ${someNames(membersOf(node, shown.value.grown!), names)}`,
         });
         return;
       }
       const folded = node?.children ? node.size : null;
-      const first = node ? shown.value.grown!.order[node.first] : id;
-      const name = names[first] ?? "";
-      const inside = folded !== null && other !== null && holds(node!, shown.value.grown!, other);
+      const inside = node ? membersOf(node, shown.value.grown!) : [id];
+      const word = words.value.get(id);
+      const name = word?.word ?? names[inside[0]] ?? "";
+      const holdsOther = folded !== null && other !== null && inside.includes(other);
       row.update({
         top: top(i!), glide: way && way.scrolled, height: tall(i!), name, active: active.value === id,
-        mark: id === target ? "target" : id === other || inside ? "other" : "none",
+        mark: id === target ? "target" : id === other || holdsOther ? "other" : "none",
         progress: folded === null ? (progress?.[id] ?? 0) : 1,
         line: layout === null && !grown.value,
         level: node ? node.depth + 1 : 1,
         position: layout ? 1 + (node!.parent?.children?.indexOf(node!) ?? 0) : i! + 1,
         size: layout ? 2 : ids.length,
-        folded,
+        folded: folded === null ? null : word ? `${count(word.among)} of ${count(folded)}` : `+${count(folded - 1)}`,
+        title: node ? `${folded === null ? "" : `${plural(folded, "class", "classes")}: `}${someNames(inside, names)}` : name,
         inClade: folded === null && members.has(id),
         match: query.value && folded === null ? matchOf(name, query.value) : null,
         more: layout && id !== target && folded === null ? `similarity ${fixed(similarity(target, id), 2)}` : "",
@@ -279,8 +284,7 @@ export function classes(view: View): HTMLElement {
       if (node?.children) {
         if (shown.value.rows.includes(id)) act.open(node);
         else {
-          const { first, size } = node;
-          const members = Array.from({ length: size }, (_, i) => g!.order[first + i]);
+          const members = membersOf(node, g!);
           const same = store.selection.value.clade?.join() === members.join();
           store.select({ clade: same ? null : members });
         }
@@ -337,17 +341,12 @@ export function classes(view: View): HTMLElement {
   return parts.node;
 }
 
-const holds = (node: Node, grown: Grown, c: number): boolean => {
-  const place = grown.place[c];
-  return place >= node.first && place < node.first + node.size;
-};
+const membersOf = ({ first, size }: Node, { order }: Grown): number[] => Array.from({ length: size }, (_, i) => order[first + i]);
 
 const matchOf = (name: string, query: string): readonly [number, number] | null => {
   const at = name.toLowerCase().indexOf(query);
   return at < 0 ? null : [at, query.length];
 };
 
-function someNames(node: Node, { order }: Grown, names: readonly string[]): string {
-  const some = Array.from({ length: min(3, node.size) }, (_, i) => names[order[node.first + i]]);
-  return some.join("; ") + (node.size > some.length ? "; \u2026" : "");
-}
+const someNames = (members: readonly number[], names: readonly string[]): string =>
+  members.slice(0, 3).map((c) => names[c]).join("; ") + (members.length > 3 ? "; \u2026" : "");

@@ -9,12 +9,13 @@ import { arrows } from "../view";
 import type { View } from "../view";
 import { basinClass, basinMark, panel } from "./panel";
 
-const HEIGHT = 158;
-const LEFT = 40; // room for the gap's labels
+const HEIGHT = 166;
+const LEFT = 46; // room for the gap's labels
 const RIGHT = 78; // room for the basins' names
 const TOP = 8;
 const BOTTOM = 22;
-const DECADES = 5; // the gap's axis: finer than a hundred-thousandth of the start nobody compares
+const FINE = 1e-4; // of the objective: where the rules stop climbing, so that a smaller gap means nothing, ...
+const DECADES = [3, 7] as const; // ... if the gap's axis then has at least and at most so many
 const FIRST_STEPS = 50; // the axis before anything is known of how long it takes
 const LABELS = [30, 14] as const; // px a basin: its name over its count, or both on one line where there are many
 const MANY = 9; // basins named at most
@@ -70,6 +71,14 @@ export function gapLines(frame: Frame): Line[] {
   return lines;
 }
 
+/** The ends of the gap's axis, in decades: half of one at the bottom, so that it seldom moves; a whole one at the top. */
+export function span(frame: Frame, lines: readonly Line[]): [number, number] {
+  const high = Math.ceil(2 * Math.log10(max(...lines.flatMap((l) => l.gaps), 1e-6)) - 1e-6) / 2;
+  const best = max(...lines.map((l) => abs(frame.objective[l.restart])).filter(finite), 0);
+  const low = floor(Math.log10(FINE * best) + 1e-6);
+  return [high, min(Math.ceil(high) - DECADES[0], max(floor(high) - DECADES[1], low))];
+}
+
 export function convergence(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("convergence", "Convergence", "gap to the best, logits");
@@ -118,23 +127,22 @@ export function convergence(view: View): HTMLElement {
     const longest = max(1, ...lines.map((l) => l.steps[l.steps.length - 1]));
     const running = lines.length === 0 || lines.some((l) => l.moving);
     const end = running ? max(FIRST_STEPS, niceCeil(longest * 1.15)) : max(longest, 1);
-    const widest = max(...(lines.length ? lines.flatMap((l) => l.gaps) : [100]), 1e-6);
-    const high = Math.ceil(Math.log10(widest) - 1e-6);
+    const [high, low] = span(frame, lines);
     const x = linear([0, end], [LEFT, w - RIGHT]);
-    const y = linear([high, high - DECADES], [HEIGHT - BOTTOM, TOP]);
+    const y = linear([high, low], [HEIGHT - BOTTOM, TOP]);
     const at = (gap: number) => max(TOP, y(Math.log10(max(gap, 1e-300))));
 
     attr(svg, { width: w });
     const now = x(min(longest, end));
     attr(ahead, { x: now, width: running ? max(0, x(end) - now) : 0 });
-    const decades = Array.from({ length: DECADES }, (_, i) => high - i);
+    const decades = Array.from({ length: floor(high) - low + 1 }, (_, i) => low + i);
     attr(grid, { d: decades.map((d) => `M${LEFT} ${y(d)}H${(w - RIGHT)}`).join("") });
     const xs = ticks(0, end, max(2, floor((w - LEFT - RIGHT) / 44)));
     const last = xs[xs.length - 1];
     setAxes([
-      ...decades.map((d) => ({ x: LEFT - 6, y: y(d), words: short(10 ** d), anchor: "end" as const })),
+      ...decades.map((d) => ({ x: LEFT - 6, y: y(d), words: `${d === low ? "\u2264" : ""}${short(10 ** d)}`, anchor: "end" as const })),
       ...xs.map((v) => ({ x: x(v), y: HEIGHT - BOTTOM + 12, words: count(v) })),
-      { x: x(last) + 4 + 3.5 * count(last).length, y: HEIGHT - BOTTOM + 12, words: "step", anchor: "start" },
+      { x: x(last) + 4 + 3.5 * count(last).length, y: HEIGHT - BOTTOM + 12, words: "steps", anchor: "start" },
     ]);
 
     const chosen = store.selection.value.restart;

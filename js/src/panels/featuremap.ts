@@ -14,7 +14,7 @@ import { featureVector } from "./featurevector";
 import { panel } from "./panel";
 
 const LEFT = 34; // px, room for channel numbers
-const PROFILE = 40;
+const PROFILE = 48;
 const HEAT = 100;
 const AXIS = 18;
 
@@ -23,10 +23,11 @@ export function featureMap(view: View): HTMLElement {
   const parts = panel("featuremap", "Feature map");
   const all = h("button.link", { title: "All channels, or the important ones (F)" });
   parts.head.lastElementChild!.replaceChildren(all);
-  const area = s("path.profile");
+  const [positive, negative] = ["pos", "neg"].map((sign) => s(`path.profile.${sign}`));
   const zero = s("path.zero");
   const zeroLabel = s("text.axis", END, { x: LEFT - 8, dy: "0.32em" }, "0");
-  const profile = s("svg.plot", { height: PROFILE }, zero, area, zeroLabel);
+  const endLabel = s("text.axis", END, { x: LEFT - 8, dy: "0.32em" });
+  const profile = s("svg.plot", { height: PROFILE }, zero, positive, negative, zeroLabel, endLabel);
   const canvas = h("canvas");
   const frameBox = s("rect.heat-target");
   const seams = s("path.seam");
@@ -73,20 +74,29 @@ export function featureMap(view: View): HTMLElement {
     paint(canvas, bytes, columns, rows.length, ramp(neg, bg, pos, FEATURE_MAP).lut);
 
     const line = poolRows(frame.map!, [selected], W, inner);
+    // One scale for all channels: a weak one looks weak.
     let [low, high] = [0, 0];
-    for (const b of line.bytes) {
+    for (const b of bytes) {
       low = min(low, fromByte(b));
       high = max(high, fromByte(b));
     }
     const span = high - low || 1;
     const y = (v: number) => ((high - v) / span) * (PROFILE - 8) + 3;
     const base = y(0);
-    let d = `M${LEFT} ${base}`;
-    line.bytes.forEach((b, i) => (d += `L${hundredth(LEFT + ((i + 0.5) * inner) / line.columns)} ${hundredth(y(fromByte(b)))}`));
+    const [above, below] = [max, min].map((side) => {
+      let d = `M${LEFT} ${base}`;
+      line.bytes.forEach((b, i) => (d += `L${hundredth(LEFT + ((i + 0.5) * inner) / line.columns)} ${hundredth(y(side(0, fromByte(b))))}`));
+      return `${d}L${LEFT + inner} ${base}Z`;
+    });
     attr(profile, { width: w });
-    attr(area, { d: `${d}L${LEFT + inner} ${base}Z`, class: `dre-profile ${high > -low ? "dre-pos" : "dre-neg"}` });
+    attr(positive, { d: above });
+    attr(negative, { d: below });
     attr(zero, { d: `M${LEFT} ${base}H${LEFT + inner}` });
     attr(zeroLabel, { y: base });
+    // The upper end of the scale; what the wire cut off goes on beyond it.
+    text(endLabel, `${high < 1 ? "" : "\u2265"}${fixed(high * frame.map_scale, digitsAt(frame.map_scale))}`);
+    attr(endLabel, { y: y(high) });
+    show(endLabel, base > 14);
     show(zeroLabel, rows[0] !== chosen || base < PROFILE - 12);
 
     const pitch = HEAT / rows.length;

@@ -17,6 +17,7 @@ const THIN = 4; // ... and where all of many channels are shown
 const MANY = 40;
 const MARKS = 20; // px, room for the basins' marks above
 const NAMES = 22; // px, room for the basins' names below
+const LETTER = 6; // px, of a name
 const GAP = 8; // px between two basins
 
 /** Restarts by basin, best basin first; those without one come last. */
@@ -89,12 +90,15 @@ export function featureVector(view: View, parts: PanelParts) {
       });
       setTexts([
         ...rows.map((k, i) => ({ x: LEFT - 8, y: MARKS + (i + 0.5) * row, words: row > THIN || k === chosen ? String(k) : "", anchor: "end" as const, class: k === chosen ? "dre-strong" : "" })),
-        ...groups.map(({ basin, restarts }) => ({
-          x: (centres.get(restarts[0])! + centres.get(restarts[restarts.length - 1])!) / 2,
-          y: MARKS + height + 11,
-          words: `${basin ? `basin ${basin}, ` : ""}${plural(restarts.length, "restart")}`,
-          class: basin ? basinClass(basin) : "dre-axis",
-        })),
+        ...groups.map(({ basin, restarts }) => {
+          const whole = `${basin ? `basin ${basin}, ` : ""}${plural(restarts.length, "restart")}`;
+          return {
+            x: (centres.get(restarts[0])! + centres.get(restarts[restarts.length - 1])!) / 2,
+            y: MARKS + height + 11,
+            words: whole.length * LETTER < restarts.length * cell ? whole : `\u00d7${restarts.length}`, // the marks above say which basin
+            class: basin ? basinClass(basin) : "dre-axis",
+          };
+        }),
       ]);
       const at = rows.indexOf(chosen ?? -1);
       show(frameBox, at >= 0);

@@ -8,7 +8,7 @@ import { DIVERGED, ended } from "../protocol";
 import type { Frame } from "../protocol";
 import { ROWS } from "../ranking";
 import type { View } from "../view";
-import { importanceRow, ROW } from "./importance_row";
+import { importanceRow, logoWidth, ROW } from "./importance_row";
 import type { Row, RowState } from "./importance_row";
 import { panel } from "./panel";
 
@@ -96,6 +96,7 @@ export function importance(view: View): HTMLElement {
     const { ranking } = view;
     const { shown, above, folded } = ranking.value;
     attr(parts.node, { "data-logos": meta.logos !== undefined, "data-motifs": meta.motifs !== undefined });
+    parts.node.style.setProperty("--logo", `${logoWidth(meta) + 10}px`);
     const finished = ended(frame);
     const means = basinMeans(frame);
     const domain = extent(frame, means);

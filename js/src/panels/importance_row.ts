@@ -11,7 +11,9 @@ import { basinClass, basinMark } from "./panel";
 export const ROW = COARSE ? 28 : 20; // px
 const BAR = 10; // px, height of a bar
 const CAP = 3; // px, half length of a whisker's end
-const LOGO = { width: 86, height: 17 };
+const LOGO_HEIGHT = 17; // px
+const LETTER = 7; // px a position of a logo, where these are many
+const LOGO_WIDTHS = [86, 182] as const; // px, at least and at most
 const MAX_BASINS = 4; // marks with shapes and colours of their own
 
 export interface RowState {
@@ -55,9 +57,14 @@ export function fullHeight(logos: Float32Array, channels: number): number {
   return bits;
 }
 
-/** An SVG of a channel's logo; empty where the channel has none. */
-export function logo(meta: Meta, channel: number, box = LOGO): SVGSVGElement {
-  const svg = s("svg.logo", { width: box.width, height: box.height, viewBox: `0 0 ${box.width} ${box.height}` });
+/** How wide the logos of a layer are drawn, px: long filters get the room to be read. */
+export const logoWidth = ({ logos, channels }: Meta): number =>
+  min(LOGO_WIDTHS[1], max(LOGO_WIDTHS[0], ((logos?.length ?? 0) / (4 * channels)) * LETTER));
+
+/** An SVG of a channel's logo, narrower where there is no room; empty where the channel has none. */
+export function logo(meta: Meta, channel: number): SVGSVGElement {
+  const box = { width: logoWidth(meta), height: LOGO_HEIGHT };
+  const svg = s("svg.logo", { ...box, viewBox: `0 0 ${box.width} ${box.height}`, preserveAspectRatio: "none" });
   if (!meta.logos) return svg;
   const width = meta.logos.length / (4 * meta.channels);
   const ppm = meta.logos.subarray(channel * 4 * width, (channel + 1) * 4 * width);

@@ -59,7 +59,10 @@ export function pair(view: View): HTMLElement {
     const now = [known, meta, i, j, view.theme.value];
     if (now.every((v, n) => v === drawnFor[n])) return;
     drawnFor = now;
-    [i, j].forEach((k, n) => described(channels[n], meta, k));
+    [i, j].forEach((k, n) => {
+      show(channels[n].node, Boolean(meta.logos ?? meta.motifs));
+      described(channels[n], meta, k);
+    });
     refill(facts, ...(known ? factsOf(known) : [fact("truth table", store.link.value === "saved" ? "none was saved for this pair" : "comes when the pair has been read")]));
     attr(content, { "data-several": known !== null && known.tables.length > 1 });
     refill(tables, ...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
@@ -76,7 +79,7 @@ export function pair(view: View): HTMLElement {
 function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement; match: HTMLElement }, meta: Meta, k: number): void {
   const match = meta.motifs?.[k];
   text(part.k, String(k));
-  refill(part.mark, ...(meta.logos ? [logo(meta, k, { width: 72, height: 17 })] : []));
+  refill(part.mark, ...(meta.logos ? [logo(meta, k)] : []));
   text(part.motif, meta.motifs ? (match?.name ?? "no match") : "");
   text(part.match, match ? `match p ${match.p.toExponential(0).replace("e-", "e\u2212")}` : "");
 }
