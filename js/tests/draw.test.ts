@@ -5,11 +5,16 @@ import { entries, poolMatrix, poolRows } from "../src/draw/canvas";
 import { clear, fromOklab, luminance, parse, ramp, toOklab } from "../src/draw/colour";
 import { commonWords } from "../src/draw/common";
 import { information, letterHeights, logoPaths } from "../src/draw/logo";
-import { count, digitsAt, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
+import { atLeast, count, digitsAt, digitsFor, duration, fixed, plural, short, signed } from "../src/draw/numbers";
 import { apart, linear, niceCeil, niceStep, quantile, symmetricLimit, ticks } from "../src/draw/scales";
 import { abscissa, fold, grow, layout } from "../src/draw/tree";
 
 describe("numbers", () => {
+  test("a size too small for its digits is not called zero", () => {
+    expect([0, 4e-4, 6e-4, 0.5, NaN].map((v) => atLeast(v, 3))).toEqual(["0.000", "<0.001", "0.001", "0.500", "\u2013"]);
+    expect(atLeast(4e-9, NaN)).toBe("4e\u22129");
+  });
+
   test("a true minus sign, and no minus before zero", () => {
     expect(fixed(-0.25, 2)).toBe("\u22120.25");
     expect(fixed(-0.001, 2)).toBe("0.00");

@@ -20,6 +20,10 @@ export function fixed(value: number, digits: number): string {
   return minus(Number(text) === 0 ? text.replace("-", "") : text);
 }
 
+/** A size with these digits; one that is smaller than they tell is not called zero: `<0.001`. */
+export const atLeast = (value: number, digits: number): string =>
+  value > 0 && value < 10 ** -digits / 2 ? `<${fixed(10 ** -digits, digits)}` : fixed(value, digits);
+
 export const signed = (value: number, digits: number): string =>
   finite(value) && (finite(digits) ? Number(value.toFixed(digits)) : value) > 0 ? `+${fixed(value, digits)}` : fixed(value, digits);
 

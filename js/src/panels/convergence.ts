@@ -73,10 +73,11 @@ export function gapLines(frame: Frame): Line[] {
 
 /** The ends of the gap's axis, in decades: half of one at the bottom, so that it seldom moves; a whole one at the top. */
 export function span(frame: Frame, lines: readonly Line[]): [number, number] {
-  const high = Math.ceil(2 * Math.log10(max(...lines.flatMap((l) => l.gaps), 1e-6)) - 1e-6) / 2;
+  const widest = max(...(lines.length ? lines.flatMap((l) => l.gaps) : [100]), 1e-6);
   const best = max(...lines.map((l) => abs(frame.objective[l.restart])).filter(finite), 0);
   const low = floor(Math.log10(FINE * best) + 1e-6);
-  return [high, min(Math.ceil(high) - DECADES[0], max(floor(high) - DECADES[1], low))];
+  const high = max(Math.ceil(2 * Math.log10(widest) - 1e-6) / 2, low + DECADES[0]);
+  return [high, max(low, floor(high) - DECADES[1])];
 }
 
 export function convergence(view: View): HTMLElement {

@@ -2,7 +2,7 @@
 
 import { attr, h, refill, s, show, text } from "../dom";
 import { BASES, information, logoPaths } from "../draw/logo";
-import { finite, fixed, max, min } from "../draw/numbers";
+import { atLeast, finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
 import { COARSE, glide } from "../view";
@@ -143,7 +143,7 @@ export function importanceRow(k: number, id: string): Row {
       });
       attr(spreadCell, { "data-high": disagree });
       show(spreadCell, finite(frame.deviation[k]));
-      text(spread, fixed(frame.deviation[k], fine));
+      text(spread, atLeast(frame.deviation[k], fine));
       const shared = clade !== null && frame.clade_sharing ? frame.clade_sharing[k] : frame.sharing[k];
       text(sharing, String(shared));
     },

@@ -48,8 +48,9 @@ export function strongestPairs(view: View) {
       setRows([...rows.keys()], ({ node: row }, i) => {
         const { pair, value } = rows[i];
         const named = (k: number) => (meta.logos ? logo(meta, k) : h("bdi.cut", meta.motifs?.[k]?.name ?? ""));
-        const less = value < 0;
-        refill(row, h("b", pair.join(" \u00d7 ")), ...pair.map(named), h(less ? "b.less" : "b.more", signed(value, digitsAt(abs(rows[0].value)))), h("span.about.cut", less ? "less than sum" : "more than sum"));
+        const [sign, words] = value < 0 ? ["less", "less than sum"] : ["more", "more than sum"];
+        row.title = words;
+        refill(row, h("b", pair.join(" \u00d7 ")), ...pair.map(named), h(`b.${sign}`, signed(value, digitsAt(abs(rows[0].value)))));
       });
     },
   };
