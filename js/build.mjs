@@ -17,7 +17,7 @@ const OURS = new RegExp(
     "hoverRestart", "hoverChannel", "pairFrom", "unfolded", "byDifference", "holdRows", "ranking", "store", "names",
     "grown", "middle", "layout", "folded", "shown", "theme", "notice", "moving", "effect", "about", "branches",
     "value", // of signals; that of an input is written ["value"], which keeps its name
-    "readers", "version", "seen", "refresh", "doubt", "held",
+    "bars", "difference", "beside", "comparable", "disagree", "readers", "version", "seen", "refresh", "doubt", "held",
     "exponent", "strength", "choose", "clearInnermost", "canBack", "canForward", "settled", "inClade", "keep", "opened",
     "selection", "closed", "restore", "digits", "means",
     "node", "update", "parent", "anchor", "progress", "first", "nodes", "command", "active", "compare", "root", "link",

@@ -83,6 +83,14 @@ def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str,
     }
 
 
+def compared(run: Run, other: int, resamplings: int | None = None) -> dict[str, np.ndarray]:
+    """The importance of the compared class and its interval, from its trials that have finished."""
+    options = {} if resamplings is None else {"n_boot": resamplings}
+    fiv = np.where((run.trials.status[other] >= CONVERGED)[:, None], run.trials.fiv[other], np.nan)
+    low, high = importance.interval(fiv, run.trials.score[other], **options)
+    return {"other_ofiv": importance.ofiv(fiv, run.trials.score[other]), "other_low": low, "other_high": high}
+
+
 def idle(targets: int, n_restarts: int, l2: float | None, rule: str) -> dict[str, Any]:
     """What the header of a frame without arrays tells of a run that has not begun."""
     counts = {"trials": targets * n_restarts, **dict.fromkeys(STATES, 0), STATES[WAITING]: targets * n_restarts}

@@ -65,7 +65,7 @@ class Picture:
         self.tree_is_new = False
         self._read_budget = Budget(READING_SECONDS, VIEW_SHARE / 4)
         self._overview_budget = Budget(TREE_SECONDS, VIEW_SHARE / 4)
-        self._read_target: int | None = None
+        self._read_targets: tuple[int, int | None] | None = None
         self._readings: dict[str, np.ndarray] = {}
         self._ofiv: np.ndarray | None = None
         self._sharing = np.zeros(run.trials.shape[0])
@@ -74,7 +74,7 @@ class Picture:
         """Something has changed at once (a rest, a new plan): whatever its cost, read all anew."""
         self._read_budget.spend_anyway()
         self._overview_budget.spend_anyway()
-        self._read_target = None
+        self._read_targets = None
 
     def look_over(self) -> None:
         """Renew, when it is time, what is read from all classes together: shared channels and the tree."""
@@ -112,10 +112,14 @@ class Picture:
     def frame(self, selection: dict[str, Any], heading: dict[str, Any], *, moving: bool) -> Message:
         """The run as it stands, with the selected class in detail; ``heading`` goes into the header."""
         run, trials, target = self.run, self.run.trials, self.target(selection)
-        if self._read_target != target or self._read_budget.due():
+        other = selection["other"]
+        resamplings = LIVE_RESAMPLINGS if moving else None
+        if self._read_targets != (target, other) or self._read_budget.due():
             with self._read_budget:
-                self._readings = frames.readings(run, target, LIVE_RESAMPLINGS if moving else None)
-            self._read_target = target
+                self._readings = frames.readings(run, target, resamplings)
+                if other is not None and 0 <= other < trials.n_targets:
+                    self._readings |= frames.compared(run, other, resamplings)
+            self._read_targets = (target, other)
         restart, scale, shown = frames.shown_map(run, target, selection["restart"])
         arrays = {
             **frames.summary(run),
@@ -125,12 +129,8 @@ class Picture:
         }
         if shown is not None:
             arrays["map"] = shown
-        other = selection["other"]
-        if self._ofiv is not None:
-            if other is not None and 0 <= other < len(self._ofiv):
-                arrays["other_ofiv"] = self._ofiv[other]
-            if selection["clade"]:
-                arrays |= frames.clade(self._ofiv, selection["clade"])
+        if self._ofiv is not None and selection["clade"]:
+            arrays |= frames.clade(self._ofiv, selection["clade"])
         header = {
             "type": "frame",
             **heading,

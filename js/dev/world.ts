@@ -208,9 +208,19 @@ export class World {
     };
     if (W) arrays["map"] = [this.#map(ofiv, own), [K, W]];
     if (selection.other !== null && selection.other !== undefined) {
-      arrays["other_ofiv"] = [this.ofiv.slice(selection.other * K, (selection.other + 1) * K).map((v) => v * this.o.scale), [K]];
+      const other = this.ofiv.slice(selection.other * K, (selection.other + 1) * K).map((v) => v * this.o.scale);
+      const half = 0.008 * this.o.scale;
+      arrays["other_ofiv"] = [other, [K]];
+      arrays["other_low"] = [other.map((v) => v - half), [K]];
+      arrays["other_high"] = [other.map((v) => v + half), [K]];
     }
-    if (selection.clade) arrays["clade_sharing"] = [Uint16Array.from({ length: K }, (_, k) => (k * 7) % (selection.clade!.length + 1)), [K]];
+    if (selection.clade) arrays["clade_ofiv"] = [ofiv.map((_, k) => (this.o.scale * selection.clade!.reduce((sum, c) => sum + this.ofiv[c * K + k], 0)) / selection.clade!.length), [K]];
+    if (selection.clade) {
+      const favoured = (c: number) => Array.from({ length: K }, (_, k) => k).sort((a, b) => this.ofiv[c * K + b] - this.ofiv[c * K + a]).slice(0, 5);
+      const counted = new Uint16Array(K);
+      for (const k of selection.clade.flatMap(favoured)) counted[k]++;
+      arrays["clade_sharing"] = [counted, [K]];
+    }
     return encode(
       {
         ...this.#header("frame"),

@@ -79,6 +79,8 @@ export interface Frame extends Common {
   sharing: Uint16Array;
   map?: Uint8Array;
   other_ofiv?: Float32Array;
+  other_low?: Float32Array;
+  other_high?: Float32Array;
   clade_sharing?: Uint16Array;
   clade_ofiv?: Float32Array;
 }
@@ -143,7 +145,7 @@ const ARRAYS: Record<string, Partial<Record<Dtype, string>>> = {
   meta: { float32: "logos?" },
   frame: {
     float32:
-      "class_progress class_best objective score trace_step trace_objective fiv ofiv ofiv_low ofiv_high deviation other_ofiv? clade_ofiv?",
+      "class_progress class_best objective score trace_step trace_objective fiv ofiv ofiv_low ofiv_high deviation other_ofiv? other_low? other_high? clade_ofiv?",
     uint8: "status basin inconsistent map?",
     uint16: "class_finished sharing clade_sharing?",
     uint32: "steps",

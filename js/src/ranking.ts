@@ -1,6 +1,8 @@
 /** Which channels the rows show, and in which order: the most important ones, positive first, the rest folded between. */
 
 import { abs, finite } from "./draw/numbers";
+import { bars } from "./bars";
+import type { Frame } from "./protocol";
 import type { View } from "./view";
 
 export interface Ranking {
@@ -38,6 +40,9 @@ export function rank(values: ArrayLike<number>, must: readonly number[] = [], ro
 /** The same with every channel in a row. */
 export const rankAll = (values: ArrayLike<number>): Ranking => rank(values, [], values.length);
 
+/** Channels that more than half of a clade's classes have among their most important. */
+export const shared = ({ clade_sharing }: Frame, size: number): number[] => Array.from(clade_sharing?.keys() ?? []).filter((k) => 2 * clade_sharing![k] > size);
+
 const SETTLE = 500; // ms between two re-orderings while values still move: faster cannot be followed by eye
 
 /**
@@ -51,18 +56,17 @@ export function keepRanking(view: View): void {
   view.effect(() => {
     const frame = store.frame.value;
     if (!frame) return;
-    const { channel, pair } = store.selection.value;
-    const must = [...(channel === null ? [] : [channel]), ...(pair ?? [])];
+    const { channel, pair, clade } = store.selection.value;
+    const must = [...(channel === null ? [] : [channel]), ...(pair ?? []), ...(clade ? shared(frame, clade.length) : [])];
     const all = view.unfolded.value;
-    const other = view.byDifference.value ? frame.other_ofiv : undefined;
+    const { value, difference } = bars(frame, view.byDifference.value);
     const held = view.holdRows.value;
-    const next = JSON.stringify([frame.run, frame.target, frame.ofiv.length, must, all, other ? frame.other : null, frame.state]);
+    const next = JSON.stringify([frame.run, frame.target, frame.ofiv.length, must, all, difference && frame.other, frame.state]);
     const now = performance.now();
     if (next === cause && (held || (frame.state === "running" && now - since < SETTLE))) return;
     cause = next;
     since = now;
-    const values = other ? frame.ofiv.map((v, k) => v - other[k]) : frame.ofiv;
-    const ranking = all ? rankAll(values) : rank(values, must);
+    const ranking = all ? rankAll(value) : rank(value, must);
     const before = view.ranking.peek();
     if (before.shown.join() !== ranking.shown.join() || before.folded.join() !== ranking.folded.join()) view.ranking.value = ranking;
   });

@@ -146,8 +146,10 @@ export class Store {
     const other = this.#archive.get(`frame ${this.selection.value.other}`) as Frame | undefined;
     batch(() => {
       if (frame) {
-        const { other_ofiv: _, ...alone } = frame;
-        this.frame.value = other ? { ...alone, other: other.target, other_ofiv: other.ofiv } : frame;
+        const { other_ofiv: _, ...alone } = frame; // it may have been saved beside another class
+        const compared = other && { other_ofiv: other.ofiv, other_low: other.ofiv_low, other_high: other.ofiv_high };
+        const kept = frame.other === this.selection.value.other;
+        this.frame.value = compared || !kept ? { ...alone, other: other?.target ?? null, ...compared } : frame;
       }
       this.pairs.value = (this.#archive.get(`pairs ${target}`) as Pairs | undefined) ?? null;
       if (pair) {

@@ -1,5 +1,6 @@
 /** What the panels show, as tables: the first row names the columns. */
 
+import { bars } from "./bars";
 import { finite } from "./draw/numbers";
 import { fromByte } from "./protocol";
 import type { Store } from "./store";
@@ -11,9 +12,10 @@ export const TABLES: Record<string, (store: Store) => Table | null> = {
   importance({ frame: { value: f }, names: { value: names } }) {
     if (!f?.ofiv.length) return null;
     const other = f.other === null ? null : f.other_ofiv;
+    const { value, low, high } = bars(f, true);
     return [
-      ["class", "channel", "importance", "low", "high", "deviation", "inconsistent", "sharing", ...(other ? [`importance in ${names[f.other!]}`] : [])],
-      ...Array.from(f.ofiv, (v, k) => [names[f.target], k, v, f.ofiv_low[k], f.ofiv_high[k], f.deviation[k], f.inconsistent[k], f.sharing[k], ...(other ? [other[k]] : [])]),
+      ["class", "channel", "importance", "low", "high", "deviation", "inconsistent", "sharing", ...(other ? [`importance in ${names[f.other!]}`, "difference", "difference low", "difference high"] : [])],
+      ...Array.from(f.ofiv, (v, k) => [names[f.target], k, v, f.ofiv_low[k], f.ofiv_high[k], f.deviation[k], f.inconsistent[k], f.sharing[k], ...(other ? [other[k], value[k], low[k], high[k]] : [])]),
     ];
   },
   restarts({ frame: { value: f } }) {

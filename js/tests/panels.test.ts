@@ -6,7 +6,8 @@ import { byBasin } from "../src/panels/featurevector";
 import { basinMeans, extent } from "../src/panels/importance";
 import { asPython } from "../src/panels/selection";
 import { NOTHING } from "../src/protocol";
-import { rank } from "../src/ranking";
+import { bars } from "../src/bars";
+import { rank, shared } from "../src/ranking";
 import { csv, TABLES } from "../src/tables";
 import { Store } from "../src/store";
 import { World } from "../dev/world";
@@ -346,6 +347,57 @@ describe("convergence", () => {
     press(plot, "Enter");
     expect(kernel.selection.restart).toBe(1);
   });
+});
+
+describe("two classes", () => {
+  const frame = (): Frame => ({
+    ...frameOf(1, { channels: 3 }),
+    ofiv: Float32Array.of(3, 1, NaN), ofiv_low: Float32Array.of(2.7, 0.5, NaN), ofiv_high: Float32Array.of(3.4, 1.5, NaN),
+    other: 2, other_ofiv: Float32Array.of(1, 2, 0), other_low: Float32Array.of(0.6, NaN, 0), other_high: Float32Array.of(1.4, NaN, 0),
+  });
+
+  test("their difference has the interval of independent restarts, and none where one of them has none", () => {
+    const { value, low, high, difference } = bars(frame(), true);
+    expect(difference).toBe(true);
+    expect([...value]).toEqual([2, -1, NaN]);
+    expect(low[0]).toBeCloseTo(2 - Math.hypot(0.3, 0.4), 6);
+    expect(high[0]).toBeCloseTo(2 + Math.hypot(0.4, 0.4), 6);
+    expect([low[1], high[1], low[2]]).toEqual([NaN, NaN, NaN]);
+    const { other_ofiv: _, ...alone } = frame();
+    expect(bars(alone, true).difference).toBe(false);
+  });
+
+  test("are shown as their difference by a button or S, the largest first, each end named after a class", () => {
+    const { panel, at, select, button, world, find } = open();
+    at(1);
+    expect(visible(button("Difference"))).toBe(false);
+    select({ target: 1, other: 3 });
+    expect(panel("importance").querySelector(".dre-keys")!.textContent).toContain(world.names[3]);
+    click(button("Difference"));
+    expect(button("Difference").getAttribute("aria-pressed")).toBe("true");
+    expect(texts(panel("importance").querySelectorAll(".dre-col-bars > bdi"))).toEqual([`\u25c2 more in ${world.names[3]}`, `more in ${world.names[1]} \u25b8`]);
+    expect(panel("importance").querySelector(".dre-row .dre-hush")!.textContent).toMatch(/^difference/);
+    expect([...panel("importance").querySelectorAll(".dre-tick")].filter(visible)).toEqual([]);
+    press(find(".dre-rows"), "s");
+    expect(panel("importance").querySelector(".dre-row .dre-hush")!.textContent).toMatch(/^importance/);
+    click(button("Difference"));
+    select({ other: null });
+    expect(panel("importance").querySelector(".dre-row .dre-hush")!.textContent).toMatch(/^importance/);
+  });
+});
+
+test("a clade shows what its classes share: such channels have rows, their counts stand out, and its mean is beside the bars", () => {
+  const { panel, at, select, kernel, world } = open({ channels: 60 });
+  at(1);
+  const clade = [0, 1, 2];
+  select({ target: 5, clade });
+  const frame = decode(...(({ header, buffers }) => [header, buffers] as const)(world.frame(1, kernel.selection))) as Frame;
+  const common = shared(frame, clade.length);
+  expect(common.length).toBeGreaterThan(3);
+  const row = (k: number) => panel("importance").querySelector(`[data-channel="${k}"]`)!;
+  for (const k of common) expect(row(k).querySelector(".dre-col-sharing")!.hasAttribute("data-high")).toBe(true);
+  expect(panel("importance").querySelector(".dre-keys")!.textContent).toContain("mean of the clade of 3");
+  expect(visible(row(common[0]).querySelector(".dre-tick")!)).toBe(true);
 });
 
 describe("feature map", () => {

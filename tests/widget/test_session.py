@@ -251,7 +251,11 @@ def test_selecting_a_class_shows_that_class(page: Page, open_session) -> None:
     frame = page.wait_for(is_frame(target=2, other=1, restart=1))
     run = session.post("call", function=lambda run: run).result(5)
     np.testing.assert_allclose(frame.arrays["fiv"], run.trials.fiv[2], atol=1e-6)
-    assert np.isfinite(frame.arrays["other_ofiv"]).all()
+    of_other = [frame.arrays[name] for name in ("other_low", "other_ofiv", "other_high")]
+    session.post("select", selection={"target": 1})
+    alone = page.wait_for(is_frame(target=1, other=None))
+    for there, own in zip(of_other, ("ofiv_low", "ofiv", "ofiv_high"), strict=True):
+        np.testing.assert_allclose(there, alone.arrays[own], atol=1e-6)  # float32 on the wire
 
 
 def test_selecting_a_branch_shows_what_its_classes_share(page: Page, open_session) -> None:

@@ -110,15 +110,6 @@ export function paint(canvas: HTMLCanvasElement, bytes: Uint8Array, width: numbe
   context.drawImage(sheet, 0, 0, canvas.width, canvas.height);
 }
 
-/** Another canvas with the same picture. */
-export function copy(canvas: HTMLCanvasElement): HTMLCanvasElement {
-  const other = document.createElement("canvas");
-  other.width = canvas.width;
-  other.height = canvas.height;
-  other.getContext("2d")?.drawImage(canvas, 0, 0);
-  return other;
-}
-
 let sheet: HTMLCanvasElement | null = null;
 
 /** One canvas behind the scenes, made as large as the picture at hand. */

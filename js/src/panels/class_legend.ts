@@ -20,15 +20,13 @@ export function legend(view: View) {
   });
   return {
     node,
-    update(tree: boolean, hover: readonly [number, number] | null, similarity: (a: number, b: number) => number) {
+    /** `hover`: the similarity of the two rows under the pointer, and what they are called. */
+    update(tree: boolean, hover: readonly [number, string, string] | null) {
       show(node, tree);
       show(support, hover === null);
       show(range, hover === null);
       show(read, hover !== null);
-      if (hover) {
-        const names = view.store.names.value;
-        refill(read, h("b", `r ${fixed(similarity(hover[0], hover[1]), 2)}  `), h("bdi", names[hover[0]]), " \u00d7 ", h("bdi", names[hover[1]]));
-      }
+      if (hover) refill(read, h("b", `r ${fixed(hover[0], 2)}  `), h("bdi", hover[1]), " \u00d7 ", h("bdi", hover[2]));
     },
   };
 }

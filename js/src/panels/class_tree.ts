@@ -2,7 +2,7 @@
 
 import { finite, max, min } from "../draw/numbers";
 import { SILENT, attr, h, s, show } from "../dom";
-import { copy, paint, poolMatrix, size } from "../draw/canvas";
+import { paint, poolMatrix, size } from "../draw/canvas";
 import { ramp, SIMILARITY } from "../draw/colour";
 import type { Theme } from "../draw/theme";
 import { abscissa, ancestors, bracket } from "../draw/tree";
@@ -30,15 +30,10 @@ export function standIn(grown: Grown, layout: Layout, c: number): Node | null {
   return node;
 }
 
-/** How the rows come to their places when the tree re-orders. */
-export interface Way {
-  /** Where each row's first class stood, px. */
-  readonly tops: readonly number[];
-  /** By how much the panel was scrolled for it, px. */
-  readonly scrolled: number;
-  /** Height of the rows together, as a share of what it was. */
-  readonly scale: number;
-}
+/** Other branches, other cells: there is nothing in them to follow by eye, unlike in the names. */
+const fade = (node: Element): void => {
+  if (!still()) node.animate?.([{ opacity: 0 }, { opacity: 1 }], 2 * GLIDE);
+};
 
 export function branches() {
   // Classes of the paths, from the lowest to the uppermost.
@@ -48,11 +43,11 @@ export function branches() {
   let drawn: unknown[] = [];
   return {
     node,
-    draw(grown: Grown, layout: Layout, width: number, choice: Choice, way: Way | null): void {
+    draw(grown: Grown, layout: Layout, width: number, choice: Choice, moved: boolean): void {
       const now = [grown, layout, width, choice];
       if (now.every((v, i) => v === drawn[i])) return;
       drawn = now;
-      if (way && !still()) node.animate?.([{ opacity: 0 }, { opacity: 1 }], 2 * GLIDE); // other branches: nothing to follow
+      if (moved) fade(node);
       const at = abscissa(grown.root, width - 6);
       const x = (n: Node) => 3 + at(n);
       const members = new Set(choice.clade ?? []);
@@ -106,29 +101,10 @@ export function heatMap() {
   frames.append(...boxes.flat());
   const node = h("div.heat", canvas, frames);
   let painted: unknown[] = [];
-  let going = 0;
-
-  /** Lets rows and columns go to their places: strips of the finished picture, put where they are on their way. */
-  function travel({ rows, height }: Layout, { tops, scrolled, scale }: Way): void {
-    const [end, half] = [copy(canvas), copy(canvas)];
-    const [x, y] = [canvas.width / height, canvas.height / height];
-    const [across, down] = [half, canvas].map((c) => c.getContext("2d"));
-    const began = performance.now();
-    const step = (): void => {
-      if (!across || !down) return;
-      const left = max(0, 1 - (performance.now() - began) / GLIDE) ** 2; // of the way
-      for (const context of [across, down]) context.clearRect(0, 0, canvas.width, canvas.height);
-      rows.forEach(({ top, height: tall }, i) => across.drawImage(end, top * x, 0, tall * x, end.height, (top + left * (tops[i] * scale - top)) * x, 0, tall * x, end.height));
-      rows.forEach(({ top, height: tall }, i) => down.drawImage(half, 0, top * y, half.width, tall * y, 0, (top + left * (tops[i] + scrolled - top)) * y, half.width, tall * y));
-      if (left) going = requestAnimationFrame(step);
-    };
-    step();
-  }
-
   return {
     node,
     /** `columns`: the classes shown across; null for all, in the tree's order. */
-    draw(tree: Tree, grown: Grown, layout: Layout, theme: Theme, width: number, choice: Choice, columns: readonly number[] | null, way: Way | null): void {
+    draw(tree: Tree, grown: Grown, layout: Layout, theme: Theme, width: number, choice: Choice, columns: readonly number[] | null, moved: boolean): void {
       const height = layout.height;
       size(canvas, width, height);
       const now = [tree, layout, theme, canvas.width, canvas.height, columns?.join()];
@@ -138,9 +114,8 @@ export function heatMap() {
         const rows = { order: grown.order, edges: layout.edges };
         const across = columns ? { order: columns, edges: [...columns.keys(), columns.length] } : rows;
         const bytes = poolMatrix(tree.similarity, rows, across, canvas.width, canvas.height);
-        cancelAnimationFrame(going);
         paint(canvas, bytes, canvas.width, canvas.height, lut);
-        if (way && !columns && !still()) travel(layout, way);
+        if (moved) fade(canvas);
       }
       attr(frames, { width, height });
       const scale = width / height;

@@ -8,6 +8,7 @@ import { commonWords } from "../draw/common";
 import { fold, grow, layout as lay } from "../draw/tree";
 import type { Grown, Layout, Node } from "../draw/tree";
 import { fromByte } from "../protocol";
+import type { Tree } from "../protocol";
 import { COARSE } from "../view";
 import type { View } from "../view";
 import { classKeys } from "./class_keys";
@@ -15,7 +16,6 @@ import { legend } from "./class_legend";
 import { classRow } from "./class_row";
 import type { ClassRow } from "./class_row";
 import { branches, heatMap, standIn } from "./class_tree";
-import type { Way } from "./class_tree";
 import { panel } from "./panel";
 
 const PITCH = COARSE ? 24 : 15.6; // px a class, ...
@@ -66,14 +66,22 @@ export function classes(view: View): HTMLElement {
   const opened = signal<ReadonlySet<number>>(new Set());
   const closed = signal<ReadonlySet<number>>(new Set());
   const active = signal<number | null>(null); // the row or branch the keyboard is on
-  const hover = signal<readonly [number, number] | null>(null); // the heat map's cell under the pointer
+  const hover = signal<readonly [Node, Node] | null>(null); // the heat map's cell under the pointer
+  const pointed = signal(false);
   const width = view.width(parts.body);
   const height = view.width(scroller); // re-drawn when the scroller's size changes
   const scrolled = signal(0);
 
+  let held: Tree | null = null;
+  /** The tree as drawn: while a run goes on nothing moves under the pointer. */
+  const drawn = computed(() => {
+    const message = store.tree.value;
+    const stays = pointed.value && held && held.run === message?.run && store.frame.value?.state === "running";
+    return (held = stays ? held : message);
+  });
   let before: Grown | undefined;
   const grown = computed(() => {
-    const message = store.tree.value;
+    const message = drawn.value;
     const n = message?.order.length ?? 0;
     return message && n > 1 && n === store.names.value.length ? (before = grow(message, before?.order.length === n ? before : undefined)) : null;
   });
@@ -122,17 +130,17 @@ export function classes(view: View): HTMLElement {
     const members = new Set(clade ?? []);
     const progress = frame?.class_progress;
 
-    let way: Way | null = null;
+    let moved: number | null = null;
     inner.style.height = `${total}px`;
     rows.style.paddingLeft = `${treeWidth}px`;
     rows.style.setProperty("--tree", `${treeWidth}px`);
     rows.style.setProperty("--heat", `${layout ? heatWidth + 8 : noTree && !small ? HEAT : 0}px`);
     for (const node of [tree.node, heat.node]) show(node, layout !== null);
     if (layout && grown.value && w > 0) {
-      way = keepPlace(grown.value, layout, target);
-      tree.draw(grown.value, layout, treeWidth, choice.value, way); // does nothing when the first four are as before
+      moved = keepPlace(grown.value, layout, target);
+      tree.draw(grown.value, layout, treeWidth, choice.value, moved !== null); // does nothing when the first four are as before
       heat.node.style.width = `${heatWidth}px`;
-      heat.draw(store.tree.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns, way);
+      heat.draw(drawn.value!, grown.value, layout, view.theme.value, heatWidth, choice.value, columns, moved !== null);
     }
 
     const [from, to] = [scroller.scrollTop - NEAR, scroller.scrollTop + (scroller.clientHeight || total) + NEAR];
@@ -177,7 +185,7 @@ export function classes(view: View): HTMLElement {
       const name = word?.word ?? names[inside[0]] ?? "";
       const holdsOther = folded !== null && other !== null && inside.includes(other);
       row.update({
-        top: top(i!), glide: way && way.scrolled, height: tall(i!), name, active: active.value === id,
+        top: top(i!), glide: moved, height: tall(i!), name, active: active.value === id,
         mark: id === target ? "target" : id === other || holdsOther ? "other" : "none",
         progress: folded === null ? (progress?.[id] ?? 0) : 1,
         line: layout === null && !grown.value,
@@ -202,12 +210,12 @@ export function classes(view: View): HTMLElement {
     attr(asTree, { "aria-pressed": asTreeNow, disabled: !grown.value });
     attr(asList, { "aria-pressed": !asTreeNow });
     attr(rows, { "aria-activedescendant": active.value !== null && near.includes(active.value) ? `${base}-${active.value}` : null });
-    foot.update(layout !== null, hover.value, similarity);
+    foot.update(layout !== null, hover.value && [alike(...hover.value), called(hover.value[0]), called(hover.value[1])]);
     outOfSight(target, other, top, tall, ids);
   }
 
-  /** The selected class keeps its place on screen when the tree re-orders; gives the way of what has moved, null where nothing has. */
-  function keepPlace(grown: Grown, layout: Layout, target: number): Way | null {
+  /** The selected class keeps its place on screen when the tree re-orders; by how much that was scrolled, null where no row has moved. */
+  function keepPlace(grown: Grown, layout: Layout, target: number): number | null {
     const node = standIn(grown, layout, target);
     const top = node ? layout.middle.get(node.id)! : 0;
     const from = scroller.scrollTop;
@@ -216,9 +224,8 @@ export function classes(view: View): HTMLElement {
     if (!was) scroller.scrollTop = max(0, top - scroller.clientHeight / 3);
     if (!was || was.layout === layout) return null;
     if (was.target === target) scroller.scrollTop += top - was.top;
-    const scrolled = scroller.scrollTop - from;
-    const tops = layout.rows.map((row) => was.layout.edges[was.grown.place[grown.order[row.node.first]]]);
-    return tops.some((y, i) => y !== layout.rows[i].top) ? { tops, scrolled, scale: layout.height / was.layout.height } : null;
+    const moved = layout.rows.some((row) => was.layout.edges[was.grown.place[grown.order[row.node.first]]] !== row.top);
+    return moved ? scroller.scrollTop - from : null;
   }
 
   const setAway = keyed(away, (c: number) => {
@@ -248,10 +255,25 @@ export function classes(view: View): HTMLElement {
   }
 
   const similarity = (a: number, b: number): number => {
-    const message = store.tree.value;
+    const message = drawn.value;
     return message ? fromByte(message.similarity[a * message.order.length + b]) : NaN;
   };
+  /** Of two rows of the tree: the mean over their classes, which is what the heat map shows. */
+  const alike = (a: Node, b: Node): number => {
+    const across = membersOf(b, grown.value!);
+    let sum = 0;
+    for (const c of membersOf(a, grown.value!)) for (const d of across) sum += similarity(c, d);
+    return sum / (a.size * b.size);
+  };
+  const called = (node: Node): string => {
+    const first = store.names.value[grown.value!.order[node.first]];
+    return node.children ? `${words.value.get(node.id)?.word ?? first} (${plural(node.size, "class", "classes")})` : first;
+  };
 
+  view.effect(() => {
+    void grown.value; // what the pointer was on may be elsewhere now
+    hover.value = null;
+  });
   view.effect(() => {
     void scrolled.value;
     void height.value;
@@ -322,21 +344,23 @@ export function classes(view: View): HTMLElement {
     const c = (event.target as Element).closest("[data-class]")?.getAttribute("data-class");
     if (c) reveal(Number(c));
   });
-  const cell = (event: PointerEvent): readonly [number, number] | null => {
-    const { layout, grown: g } = shown.value;
-    if (!layout || !g || width.value < NARROW) return null;
+  const cell = (event: PointerEvent): readonly [Node, Node] | null => {
+    const { layout } = shown.value;
+    if (!layout || width.value < NARROW) return null;
     const box = heat.node.getBoundingClientRect();
-    const find = (y: number) => {
-      const row = layout.rows.find((r) => y >= r.top && y < r.top + r.height);
-      return row ? g.order[row.node.first] : null;
-    };
+    const find = (y: number) => layout.rows.find((r) => y >= r.top && y < r.top + r.height)?.node;
     const [a, b] = [find(event.clientY - box.top), find(((event.clientX - box.left) * layout.height) / box.width)];
-    return a === null || b === null ? null : [a, b];
+    return a && b ? [a, b] : null;
   };
   view.hover(heat.node, (event) => (hover.value = event && cell(event)));
+  view.hover(inner, (event) => (pointed.value = event !== null && event.pointerType !== "touch"));
   view.on(heat.node, "click", (event: PointerEvent) => {
     const at = cell(event);
-    if (at) store.select(event.shiftKey || at[0] === at[1] ? { other: at[1] === store.target.value ? null : at[1] } : { target: at[0], other: at[1] });
+    const folded = at?.filter((node) => node.children);
+    if (!at || !folded) return;
+    if (folded.length) folded.forEach(act.open);
+    else if (event.shiftKey || at[0] === at[1]) store.select({ other: at[1].id === store.target.value ? null : at[1].id });
+    else store.select({ target: at[0].id, other: at[1].id });
   });
   return parts.node;
 }

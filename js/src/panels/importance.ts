@@ -1,6 +1,7 @@
 /** Importance: a row a channel, its OFIV as a bar with the spread over restarts; the unimportant middle is folded. */
 
 import { SILENT, attr, h, keyed, labels, s, show, text } from "../dom";
+import { bars } from "../bars";
 import { abs, digitsAt, digitsFor, finite, fixed, floor, max, min, plural } from "../draw/numbers";
 import { linear, ticks } from "../draw/scales";
 import type { Scale } from "../draw/scales";
@@ -8,7 +9,7 @@ import { DIVERGED, ended } from "../protocol";
 import type { Frame } from "../protocol";
 import { ROWS } from "../ranking";
 import type { View } from "../view";
-import { importanceRow, logoWidth, ROW } from "./importance_row";
+import { besides, importanceRow, logoWidth, ROW } from "./importance_row";
 import type { Row, RowState } from "./importance_row";
 import { panel } from "./panel";
 
@@ -35,17 +36,17 @@ export function basinMeans(frame: Frame): Float64Array[] {
 }
 
 /** The range of the bars' axis: everything drawn, and zero. */
-export function extent(frame: Frame, means: readonly Float64Array[]): [number, number] {
-  let [low, high] = [0, 0];
+export function extent(frame: Frame, means: readonly Float64Array[], { value, low, high, difference } = bars(frame, false)): [number, number] {
+  let [from, to] = [0, 0];
   const take = (v: number) => {
-    if (v < low) low = v;
-    else if (v > high) high = v;
+    if (v < from) from = v;
+    else if (v > to) to = v;
   };
-  for (const values of [frame.ofiv, frame.ofiv_low, frame.ofiv_high, frame.other_ofiv ?? []]) values.forEach(take);
-  frame.inconsistent.forEach((flag, k) => flag && means.forEach((m) => take(m[k])));
-  if (low === 0 && high === 0) return [-1, 1];
-  const pad = (high - low) * 0.03;
-  return [low < 0 ? low - pad : 0, high > 0 ? high + pad : 0];
+  for (const values of [value, low, high, (!difference && besides(frame)) || []]) values.forEach(take);
+  if (!difference) frame.inconsistent.forEach((flag, k) => flag && means.forEach((m) => take(m[k])));
+  if (from === 0 && to === 0) return [-1, 1];
+  const pad = (to - from) * 0.03;
+  return [from < 0 ? from - pad : 0, to > 0 ? to + pad : 0];
 }
 
 const KEY_BAR = '<rect class="dre-pos" x="0" y="3" width="28" height="8"/><path class="dre-whisker" d="M18 7h10m-10-3v6m10-6v6"/>';
@@ -53,13 +54,13 @@ const KEY_BAR = '<rect class="dre-pos" x="0" y="3" width="28" height="8"/><path 
 export function importance(view: View): HTMLElement {
   const { store } = view;
   const parts = panel("importance", "Importance");
-  const keys = legend();
+  const keys = legend(view);
   parts.head.lastElementChild!.replaceWith(keys.node);
   const heads = {
     channel: h("span", "ch"),
     logo: h("span.col-logo"),
     motif: h("span.col-motif", "nearest motif"),
-    bars: h("span.col-bars", h("span", "\u25c2 unfavoured"), h("span", "favoured \u25b8")),
+    bars: h("span.col-bars", h("bdi.cut"), h("bdi.cut")),
     spread: h("span", h("abbr", { title: "inconsistency: standard deviation over restarts" }, "incons.")),
     sharing: h("span.col-sharing", "top 5 in"),
   };
@@ -99,7 +100,8 @@ export function importance(view: View): HTMLElement {
     parts.node.style.setProperty("--logo", `${logoWidth(meta) + 10}px`);
     const finished = ended(frame);
     const means = basinMeans(frame);
-    const domain = extent(frame, means);
+    const shownBars = bars(frame, view.byDifference.value);
+    const domain = extent(frame, means, shownBars);
     const x: Scale = linear(domain, [1, w - 1]);
     const left = heads.bars.offsetLeft;
     const stops = ticks(domain[0], domain[1], max(3, floor(w / 60)));
@@ -119,7 +121,7 @@ export function importance(view: View): HTMLElement {
       ? [floor(scroller.scrollTop / ROW) - OVERSCAN, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + OVERSCAN]
       : [0, shown.length];
     const state: RowState = {
-      frame, meta, x, width: w, means, settled: finished > 0,
+      frame, meta, x, bars: shownBars, width: w, means, settled: finished > 0,
       fine: digitsAt(max(-domain[0], domain[1]) / 10),
       selection: store.selection.value,
       hover: view.hoverChannel.value,
@@ -136,18 +138,25 @@ export function importance(view: View): HTMLElement {
     fold.style.top = open ? "" : `${above * ROW}px`;
     text(foldName, open ? "\u25be fewer" : `\u25b8 ${folded.length} more`);
     attr(foldSvg, { width: w, style: `left:${left}px` });
-    attr(foldTicks, { d: folded.map((k) => `M${x(finite(frame.ofiv[k]) ? frame.ofiv[k] : 0)} 8v8`).join("") });
-    const widest = max(0, ...folded.map((k) => abs(frame.ofiv[k])).filter(finite));
+    attr(foldTicks, { d: folded.map((k) => `M${x(finite(shownBars.value[k]) ? shownBars.value[k] : 0)} 8v8`).join("") });
+    const widest = max(0, ...folded.map((k) => abs(shownBars.value[k])).filter(finite));
     text(foldWithin, `all within \u00b1${fixed(widest, state.fine)}`);
 
+    const name = store.names.value[store.target.value];
     const other = frame.other !== null && frame.other_ofiv ? (store.names.value[frame.other] ?? null) : null;
+    const { difference } = shownBars;
+    [difference ? `\u25c2 more in ${other}` : "\u25c2 unfavoured", difference ? `more in ${name} \u25b8` : "favoured \u25b8"].forEach((words, i) => text(heads.bars.children[i], words));
     parts.about(
       [
-        store.names.value.length > 1 ? store.names.value[store.target.value] : plural(meta.channels, "channel"),
+        store.names.value.length > 1 ? name : plural(meta.channels, "channel"),
         finished > 0 && finished < frame.status.length && frame.state === "running" ? `${finished} of ${frame.status.length} restarts` : "",
       ].filter(Boolean).join(", "),
     );
-    keys.update({ moving: finished === 0, other, basins: means.length, disagree: frame.inconsistent.some(Boolean), sorted: view.byDifference.value && other !== null });
+    keys.update({
+      moving: finished === 0, difference, comparable: other !== null,
+      beside: other ?? (state.clade && frame.clade_ofiv ? `mean of the clade of ${state.clade}` : null),
+      disagree: frame.inconsistent.some(Boolean),
+    });
     text(heads.sharing, state.clade ? `top 5 of ${state.clade}` : "top 5 in");
   };
   view.effect(draw);
@@ -208,14 +217,15 @@ export function choosePair(view: View, k: number): void {
 
 interface LegendState {
   moving: boolean;
-  other: string | null;
-  basins: number;
+  /** What the hollow tick stands for. */
+  beside: string | null;
   disagree: boolean;
-  sorted: boolean;
+  comparable: boolean;
+  difference: boolean;
 }
 
-/** The keys of the marks in use, at the panel's head. */
-function legend() {
+/** The keys of the marks in use, at the panel's head; where two classes are compared, the way to their difference. */
+function legend(view: View) {
   const mark = (width: number, inner: string): SVGSVGElement => {
     const svg = s("svg", { width, height: 14 });
     svg.innerHTML = inner; // our own constant, no data
@@ -232,17 +242,20 @@ function legend() {
     mark(20, `<circle class="dre-basin-1" cx="4" cy="7" r="3"/><path class="dre-basin-2" d="M14 3l4 4-4 4-4-4z"/>`),
     "pale bar: restarts disagree",
   );
-  const sorted = h("span.key", "by difference");
-  const node = h("span.state.keys", sorted, mean.node, moving.node, other.node, disagree.node);
+  const toggle = h("button.link", { title: "The difference of the two classes, or each for itself (S)" }, "Difference");
+  view.on(toggle, "click", () => (view.byDifference.value = !view.byDifference.value));
+  const node = h("span.state.keys", mean.node, moving.node, other.node, disagree.node, toggle);
   return {
     node,
-    update(state: LegendState) {
-      show(mean.node, !state.moving);
-      show(moving.node, state.moving);
-      show(other.node, state.other !== null && !state.moving);
-      show(disagree.node, state.disagree && !state.moving);
-      show(sorted, state.sorted);
-      text(other.label, state.other ?? "");
+    update({ moving: faint, beside, disagree: some, comparable, difference }: LegendState) {
+      show(mean.node, !faint);
+      show(moving.node, faint);
+      show(other.node, beside !== null && !faint && !difference);
+      show(disagree.node, some && !faint && !difference);
+      show(toggle, comparable);
+      attr(toggle, { "aria-pressed": difference });
+      text(mean.label, difference ? "difference, 95 % over restarts" : "mean, 95 % over restarts");
+      text(other.label, beside ?? "");
     },
   };
 }

@@ -6,6 +6,7 @@ import { atLeast, finite, fixed, max, min } from "../draw/numbers";
 import type { Scale } from "../draw/scales";
 import type { Frame, Meta, Selection } from "../protocol";
 import { COARSE, glide } from "../view";
+import type { Bars } from "../bars";
 import { basinClass, basinMark } from "./panel";
 
 export const ROW = COARSE ? 28 : 20; // px
@@ -18,6 +19,7 @@ const MAX_BASINS = 4; // marks with shapes and colours of their own
 
 export interface RowState {
   readonly frame: Frame;
+  readonly bars: Bars;
   readonly meta: Meta;
   readonly x: Scale;
   readonly width: number;
@@ -32,6 +34,9 @@ export interface RowState {
   /** Size of the selected clade. */
   readonly clade: number | null;
 }
+
+/** What stands beside the class's own importance, as a tick: the compared class, else the mean of the clade. */
+export const besides = ({ other_ofiv, clade_ofiv }: Frame): Float32Array | undefined => other_ofiv ?? clade_ofiv;
 
 export interface Row {
   readonly node: HTMLElement;
@@ -93,7 +98,7 @@ export function importanceRow(k: number, id: string): Row {
 
   return {
     node,
-    update({ frame, meta, x, width, means, settled, fine, selection, hover, clade }, top, rows, index) {
+    update({ frame, bars, meta, x, width, means, settled, fine, selection, hover, clade }, top, rows, index) {
       if (drawnFor !== meta) {
         const match = meta.motifs?.[k];
         drawnFor = meta;
@@ -103,9 +108,10 @@ export function importanceRow(k: number, id: string): Row {
       }
       if (at !== top) glide(node, at, top);
       at = top;
-      const value = frame.ofiv[k];
-      const [low, high] = [frame.ofiv_low[k], frame.ofiv_high[k]];
-      const disagree = Boolean(frame.inconsistent[k]) && settled;
+      const { difference } = bars;
+      const [value, low, high] = [bars.value[k], bars.low[k], bars.high[k]];
+      const uneven = Boolean(frame.inconsistent[k]) && settled;
+      const disagree = uneven && !difference;
       const selected = selection.channel === k || selection.pair?.[0] === k || selection.pair?.[1] === k;
       attr(node, {
         "aria-selected": selected,
@@ -114,7 +120,7 @@ export function importanceRow(k: number, id: string): Row {
         "aria-setsize": rows,
         "aria-posinset": index + 1,
       });
-      text(said, `importance ${[value, low, high].map((v) => fixed(v, fine)).join(", ")}${disagree ? ", restarts disagree" : ""}`);
+      text(said, `${difference ? "difference" : "importance"} ${[value, low, high].map((v) => fixed(v, fine)).join(", ")}${disagree ? ", restarts disagree" : ""}`);
       attr(svg, { width });
       const there = finite(value);
       show(bar, there);
@@ -132,7 +138,7 @@ export function importanceRow(k: number, id: string): Row {
         const [a, b, y] = [x(low), x(high), ROW / 2];
         attr(whisker, { d: `M${a} ${y}H${b}M${a} ${y - CAP}v${2 * CAP}M${b} ${y - CAP}v${2 * CAP}` });
       }
-      const other = frame.other_ofiv?.[k];
+      const other = difference ? undefined : besides(frame)?.[k];
       show(tick, other !== undefined && finite(other) && settled);
       if (other !== undefined && finite(other)) attr(tick, { x: (x(other) - 2) });
       marks.forEach((mark, b) => {
@@ -141,11 +147,12 @@ export function importanceRow(k: number, id: string): Row {
         show(mark, visible);
         if (visible) attr(mark, { transform: `translate(${x(mean)} ${ROW / 2})` });
       });
-      attr(spreadCell, { "data-high": disagree });
+      attr(spreadCell, { "data-high": uneven });
       show(spreadCell, finite(frame.deviation[k]));
       text(spread, atLeast(frame.deviation[k], fine));
       const shared = clade !== null && frame.clade_sharing ? frame.clade_sharing[k] : frame.sharing[k];
       text(sharing, String(shared));
+      attr(sharing, { "data-high": clade !== null && 2 * shared > clade });
     },
   };
 }
