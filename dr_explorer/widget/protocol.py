@@ -110,7 +110,7 @@ ARRAYS: dict[str, dict[str, tuple[str, str, str]]] = {
         "inconsistent": ("uint8", "K", "1 where restarts disagree by the inconsistency test"),
         "sharing": ("uint16", "K", "classes in which the channel is among the top 5"),
         "map?": ("uint8", "K,W", "shown trial's feature map: (byte - 128) / 127 * map_scale"),
-        "other_ofiv?": ("float32", "K", "overall feature importance of the compared class; NaN before a trial has ended"),
+        "other_ofiv?": ("float32", "K", "overall feature importance of the compared class; NaN where none has ended"),
         "other_low?": ("float32", "K", "lower end of its 95 % interval over restarts; NaN with one restart"),
         "other_high?": ("float32", "K", "upper end"),
         "clade_sharing?": ("uint16", "K", "classes of the selected clade in which the channel is among the top 5"),
