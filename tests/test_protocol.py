@@ -44,6 +44,8 @@ def messages() -> dict[str, Message]:
         "sharing": [3, 0],
         "map": [[0, 1, 128], [255, 127, 129]],
         "other_ofiv": [-0.0, 3.4e38],
+        "other_low": [-0.5, NAN],
+        "other_high": [0.5, NAN],
     }
     layer = {"name": "conv.2", "type": "ReLU", "shape": [2, 3], "cut": "clean", "suggested": True}
     made = {

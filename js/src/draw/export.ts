@@ -38,7 +38,7 @@ export function toSvg(root: HTMLElement): string {
   const visit = (element: Element): void => {
     const style = getComputedStyle(element);
     const box = element.getBoundingClientRect();
-    if (style.display === "none" || box.width <= 1 || element.matches(".dre-find")) return; // gone, only there to be heard, or no part of a picture
+    if (style.display === "none" || box.width <= 1 || element.matches(".dre-find, .dre-keys button")) return; // gone, only there to be heard, or no part of a picture
     if (element instanceof SVGElement) {
       const copy = styled(element);
       for (const [name, value] of Object.entries({ overflow: "visible", width: box.width, height: box.height })) copy.setAttribute(name, String(value));

@@ -19,7 +19,7 @@ Enter: on a branch: choose its clade
 : Importance, feature map
 \u2191 \u2193: choose a channel
 Enter: unfold all channels
-S: sort by difference to the compared class
+S: the difference to the compared class
 : Convergence, pairs
 \u2191 \u2193 \u2190 \u2192: move
 Enter: show the restart\u2019s map, open the pair`;
