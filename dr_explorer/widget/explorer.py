@@ -196,9 +196,15 @@ class Explorer(anywidget.AnyWidget):
         self._session.post("stop")
 
     def set(self, **changes: Any) -> None:
-        """Change ``l2``, ``n_restarts`` or ``layer`` while it runs: maps re-ascend from where they are."""
+        """Change ``l2``, ``n_restarts`` or ``layer`` while it runs: maps re-ascend from where they are.
+
+        Another layer has other channels: a selected channel, pair or restart is let go of.
+        """
         check_names(changes, COMMANDS["set"], "set")
+        layer = self._session.plan.layer
         self._session.post("set", **changes).result()
+        if self._session.plan.layer != layer:
+            self.select(channel=None, pair=None, restart=None)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait, in a script or a cell, until the ascent has come to rest; False when ``timeout`` seconds passed first.

@@ -95,9 +95,11 @@ describe("controls", () => {
     at(0.5);
     const select = find<HTMLSelectElement>("select");
     expect([...select.options].filter((o) => o.disabled).map((o) => o.value)).toEqual(["softmax"]);
+    model.set("selection", { ...NOTHING, target: 2, pair: [3, 7], channel: 3, restart: 1 });
     select.value = "conv1d_3";
     select.dispatchEvent(new Event("change"));
     expect(model.sent.at(-1)).toMatchObject({ name: "set", args: { layer: "conv1d_3" } });
+    expect(model.get("selection")).toEqual({ ...NOTHING, target: 2 }); // another layer has other channels and restarts
   });
 
   test("a failed run says why in words", () => {

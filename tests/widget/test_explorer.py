@@ -145,7 +145,12 @@ def test_changes_while_it_runs_are_taken_up(explorer: dr.Explorer) -> None:
     found = explorer.resolution
     assert found.dataset.sizes["restart"] == 5
     assert found.dataset.attrs["l2"] == 2.0
+    explorer.select(target=1, channel=0)
+    explorer.set(l2=3.0)
+    assert explorer.selection["channel"] == 0
     explorer.set(layer="0")
+    assert explorer.selection["target"] == 1
+    assert explorer.selection["channel"] is None, "another layer has other channels"
     explorer.wait(30)
     assert explorer.resolution.dataset.attrs["layer"] == "0"
     assert explorer.resolution.dataset.sizes["restart"] == 5

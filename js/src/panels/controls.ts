@@ -150,6 +150,7 @@ function layerMenu(view: View): HTMLElement {
   const chevron = s("svg.chevron.icon", { viewBox: "0 0 10 6", width: 9, height: 6 }, s("path", { d: "M1 1l4 4 4-4" }));
   const node = h("label.layer", name, shape, chevron, select);
   view.on(select, "change", () => {
+    store.select({ channel: null, pair: null, restart: null }); // another layer has other ones
     store.command("set", { layer: select["value"] });
     text(name, select["value"]);
     attr(node, { "data-asked": true });
