@@ -28,6 +28,7 @@ KEPT = {
     "many": ('classes=919&channels=480&select={"target":500}&t=.75', 1280),
     "pair": (f"{PAIR}&t=1", 1280),
     "difference": ('select={"target":13,"other":30}&t=1', 1280),
+    "few": ("classes=4&channels=32&positions=48&t=1", 1280),
     "basins": (f"basins=7&restarts=20&scale=1e-5&t=1&{PAIR}", 1280),
 }
 OTHERS = {

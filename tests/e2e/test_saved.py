@@ -33,7 +33,7 @@ def reopened(open_notebook):
 def test_a_notebook_opened_again_shows_the_run_as_it_was_left_and_nothing_else(reopened, artefacts):
     explorer = reopened.page.locator(".dr-explorer")
     assert explorer.get_attribute("data-state") == "done"
-    assert explorer.locator(".dre-class[data-mark=target]").inner_text().startswith("2")
+    assert explorer.locator(".dre-class[data-mark=target]").inner_text().startswith("class 2")
     assert explorer.locator(".dre-row[aria-selected=true]").get_attribute("data-channel") == "5"
     assert explorer.locator("[data-panel=importance]:not([data-stale]) .dre-row").count() > 10
     assert explorer.get_by_role("button", name="Run", exact=True).count() == 0

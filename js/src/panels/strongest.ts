@@ -30,6 +30,7 @@ export function strongestPairs(view: View) {
   const node = h("div.strongest", { role: "group", "aria-label": "Strongest pairs" });
   const setRows = keyed<number, { node: HTMLButtonElement }>(node, (i) => ({ node: h("button", { tabindex: i ? -1 : 0 }) }));
   let rows: Strong[] = [];
+  let drawn: unknown[] = [];
   const at = ({ target }: Event): number => [...node.children].indexOf((target as Element).closest("button")!);
   view.on(node, "click", (event: Event) => {
     const row = rows[at(event)];
@@ -44,6 +45,8 @@ export function strongestPairs(view: View) {
   return {
     node,
     draw(pairs: Pairs, meta: Meta): void {
+      if (drawn[0] === pairs && drawn[1] === meta) return; // frames come more often than pairs
+      drawn = [pairs, meta];
       rows = strongest(pairs);
       setRows([...rows.keys()], ({ node: row }, i) => {
         const { pair, value } = rows[i];
