@@ -14,6 +14,7 @@ import type { Row, RowState } from "./importance_row";
 import { panel } from "./panel";
 
 const OVERSCAN = 6; // rows kept above and below the window of a long unfolded list
+const WORDS = 140; // px of bars over which both ends can be named
 const FOLD = 24; // px, high enough to be hit
 const TALL = 40; // unfolded rows beyond which the list scrolls in itself
 
@@ -145,7 +146,10 @@ export function importance(view: View): HTMLElement {
     const name = store.names.value[store.target.value];
     const other = frame.other !== null && frame.other_ofiv ? (store.names.value[frame.other] ?? null) : null;
     const { difference } = shownBars;
-    [difference ? `\u25c2 more in ${other}` : "\u25c2 unfavoured", difference ? `more in ${name} \u25b8` : "favoured \u25b8"].forEach((words, i) => text(heads.bars.children[i], words));
+    const ends = difference ? [`more in ${other}`, `more in ${name}`] : ["unfavoured", "favoured"];
+    const said = w < WORDS ? ["", ""] : ends; // the arrows alone, where there is room for no more
+    text(heads.bars.children[0], `\u25c2 ${said[0]}`);
+    text(heads.bars.children[1], `${said[1]} \u25b8`);
     parts.about(
       [
         store.names.value.length > 1 ? name : plural(meta.channels, "channel"),
