@@ -13,6 +13,7 @@ import { COARSE } from "../view";
 import type { View } from "../view";
 import { classKeys } from "./class_keys";
 import { legend } from "./class_legend";
+import { classPointer } from "./class_pointer";
 import { classRow } from "./class_row";
 import type { ClassRow } from "./class_row";
 import { branches, heatMap, standIn } from "./class_tree";
@@ -27,7 +28,6 @@ const HEAT = 134; // px
 const STRIPES = 44; // px, where only the two selected columns fit
 const NARROW = 340; // px of panel below which only those fit
 const NEAR = 300; // px above and below the window in which rows are kept
-const LONG_PRESS = 500; // ms a finger rests on a class to compare it
 
 /** What the panel shows, as its keyboard sees it. */
 export interface Shown {
@@ -285,10 +285,6 @@ export function classes(view: View): HTMLElement {
   view.on(asTree, "click", () => (wanted.value = "tree"));
   view.on(asList, "click", () => (wanted.value = "list"));
 
-  const idAt = (event: Event): number | null => {
-    const id = (event.target as Element).closest("[role=treeitem]")?.id;
-    return id ? Number(id.slice(id.lastIndexOf("-") + 1)) : null;
-  };
   const reveal = (id: number): void => {
     const i = shown.value.rows.indexOf(id);
     const { layout } = shown.value;
@@ -324,43 +320,10 @@ export function classes(view: View): HTMLElement {
   };
   classKeys(act, rows, search);
 
-  let press: ReturnType<typeof setTimeout> | undefined;
-  let pressed = false;
-  view.on(rows, "pointerdown", (event: PointerEvent) => {
-    pressed = false;
-    const id = idAt(event);
-    if (event.pointerType !== "touch" || id === null) return;
-    press = setTimeout(() => {
-      pressed = true;
-      act.choose(id, { compare: true });
-    }, LONG_PRESS);
-  });
-  for (const end of ["pointerup", "pointercancel", "pointermove"]) view.on(rows, end, () => clearTimeout(press));
-  view.on(rows, "click", (event: MouseEvent) => {
-    const id = idAt(event);
-    if (id !== null && !pressed) act.choose(id, { compare: event.shiftKey || event.ctrlKey || event.metaKey });
-  });
+  classPointer(act, { rows, heat: heat.node, inner, narrow: () => width.value < NARROW }, { hover, pointed });
   view.on(away, "click", (event: Event) => {
     const c = (event.target as Element).closest("[data-class]")?.getAttribute("data-class");
     if (c) reveal(Number(c));
-  });
-  const cell = (event: PointerEvent): readonly [Node, Node] | null => {
-    const { layout } = shown.value;
-    if (!layout || width.value < NARROW) return null;
-    const box = heat.node.getBoundingClientRect();
-    const find = (y: number) => layout.rows.find((r) => y >= r.top && y < r.top + r.height)?.node;
-    const [a, b] = [find(event.clientY - box.top), find(((event.clientX - box.left) * layout.height) / box.width)];
-    return a && b ? [a, b] : null;
-  };
-  view.hover(heat.node, (event) => (hover.value = event && cell(event)));
-  view.hover(inner, (event) => (pointed.value = event !== null && event.pointerType !== "touch"));
-  view.on(heat.node, "click", (event: PointerEvent) => {
-    const at = cell(event);
-    const folded = at?.filter((node) => node.children);
-    if (!at || !folded) return;
-    if (folded.length) folded.forEach(act.open);
-    else if (event.shiftKey || at[0] === at[1]) store.select({ other: at[1].id === store.target.value ? null : at[1].id });
-    else store.select({ target: at[0].id, other: at[1].id });
   });
   return parts.node;
 }

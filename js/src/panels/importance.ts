@@ -11,6 +11,7 @@ import { ROWS } from "../ranking";
 import type { View } from "../view";
 import { besides, importanceRow, logoWidth, ROW } from "./importance_row";
 import type { Row, RowState } from "./importance_row";
+import { legend } from "./importance_legend";
 import { panel } from "./panel";
 
 const OVERSCAN = 6; // rows kept above and below the window of a long unfolded list
@@ -49,8 +50,6 @@ export function extent(frame: Frame, means: readonly Float64Array[], { value, lo
   const pad = (to - from) * 0.03;
   return [from < 0 ? from - pad : 0, to > 0 ? to + pad : 0];
 }
-
-const KEY_BAR = '<rect class="dre-pos" x="0" y="3" width="28" height="8"/><path class="dre-whisker" d="M18 7h10m-10-3v6m10-6v6"/>';
 
 export function importance(view: View): HTMLElement {
   const { store } = view;
@@ -217,49 +216,4 @@ export function choosePair(view: View, k: number): void {
     view.pairFrom.value = null;
     store.select({ pair: [first, k] });
   }
-}
-
-interface LegendState {
-  moving: boolean;
-  /** What the hollow tick stands for. */
-  beside: string | null;
-  disagree: boolean;
-  comparable: boolean;
-  difference: boolean;
-}
-
-/** The keys of the marks in use, at the panel's head; where two classes are compared, the way to their difference. */
-function legend(view: View) {
-  const mark = (width: number, inner: string): SVGSVGElement => {
-    const svg = s("svg", { width, height: 14 });
-    svg.innerHTML = inner; // our own constant, no data
-    return svg;
-  };
-  const item = (svg: SVGSVGElement, words = "") => {
-    const label = h("bdi", words);
-    return { node: h("span.key", svg, label), label };
-  };
-  const mean = item(mark(29, KEY_BAR), "mean, 95 % over restarts");
-  const moving = item(mark(24, '<rect class="dre-pos dre-pale-bar" x="0" y="3" width="24" height="8"/>'), "not converged yet, still moving");
-  const other = item(mark(6, '<rect class="dre-tick" x="1" y="1" width="4" height="12"/>'));
-  const disagree = item(
-    mark(20, `<circle class="dre-basin-1" cx="4" cy="7" r="3"/><path class="dre-basin-2" d="M14 3l4 4-4 4-4-4z"/>`),
-    "pale bar: restarts disagree",
-  );
-  const toggle = h("button.link", { title: "The difference of the two classes, or each for itself (S)" }, "Difference");
-  view.on(toggle, "click", () => (view.byDifference.value = !view.byDifference.value));
-  const node = h("span.state.keys", mean.node, moving.node, other.node, disagree.node, toggle);
-  return {
-    node,
-    update({ moving: faint, beside, disagree: some, comparable, difference }: LegendState) {
-      show(mean.node, !faint);
-      show(moving.node, faint);
-      show(other.node, beside !== null && !faint && !difference);
-      show(disagree.node, some && !faint && !difference);
-      show(toggle, comparable);
-      attr(toggle, { "aria-pressed": difference });
-      text(mean.label, difference ? "difference, 95 % over restarts" : "mean, 95 % over restarts");
-      text(other.label, beside ?? "");
-    },
-  };
 }
