@@ -15,16 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch.utils.flop_counter import FlopCounterMode
 
 from dr_explorer import groups, logic
 from dr_explorer.evolution import COST
 from dr_explorer.scenes import MOST_CLASSES, N_EVOLVED, N_RANDOM
 from dr_explorer.tail import Tail
+from dr_explorer.tail.trees import tree_map
 from dr_explorer.widget.protocol import Message
 
 LISTED = 14  # channels in the matrix, as many as the importance panel leaves unfolded
 RANKING_BACKGROUNDS = 16  # for the matrix; a chosen pair is read on all of them
-SCENE_SECONDS = 10.0  # spent at most on looking at sequences before the first channel is read
+#: Spent at most on looking at sequences before the first channel is read: some five seconds of two cores. Counted in
+#: arithmetic and not in time, so that a network reads the same on every machine and beside whatever else it does.
+SCENE_FLOP = 1e11
 FEWEST = 1_000  # random sequences looked at
 TELL_SECONDS = 0.5  # between two matrices that are still being filled
 NORMAL_95 = 1.96
@@ -217,19 +221,23 @@ def listed(ofiv: np.ndarray) -> tuple[int, ...]:
 
 
 def _scene(tail: Tail, column: int, sequences: np.ndarray | None, backgrounds: np.ndarray | None) -> groups.Scene:
-    """Sequences and what they do at this layer; as many as the time allows."""
+    """Sequences and what they do at this layer; as many as `SCENE_FLOP` allows."""
     length, inputs = sequence_inputs(tail.example)
     targets = None if tail.n_targets <= MOST_CLASSES else [column]  # None: all of them
     settings = {"inputs": inputs, "backgrounds": backgrounds, "targets": targets}
     if sequences is not None:
         return groups.scene(tail, sequences=sequences, **settings)
-    began = time.monotonic()
-    groups.scene(tail, length=length, n_random=groups.N_BACKGROUNDS, n_evolved=0, **settings)
-    each = (time.monotonic() - began) / ((1 + groups.CANDIDATES) * groups.N_BACKGROUNDS)
-    half = SCENE_SECONDS / each / 2  # runs of the network for either kind
+    half = SCENE_FLOP / 2 / flop_a_run(tail)  # runs of the network for either kind
     n_random = int(np.clip(half, FEWEST, N_RANDOM))
     n_evolved = int(min(half / COST, N_EVOLVED))
     return groups.scene(tail, length=length, n_random=n_random, n_evolved=n_evolved, **settings)
+
+
+def flop_a_run(tail: Tail) -> float:
+    """Floating-point operations of one sequence on its way through the whole network: products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        tail.predict(tree_map(lambda x: x[:1], tail.example))
+    return max(1.0, float(counter.get_total_flops()))
 
 
 def sequence_inputs(example: Sequence[Any]) -> tuple[int, Callable | None]:

@@ -9,6 +9,7 @@ import torch
 
 from dr_explorer.sequences import one_hot
 from dr_explorer.tail import Tail
+from dr_explorer.widget import pairing as pairs
 from dr_explorer.widget.pairing import Pairing, Question
 
 MOTIFS = ("CGCTTG", "CAGATG")
@@ -57,6 +58,15 @@ def test_without_sequences_a_pair_is_read_on_what_the_network_makes_up():
     header, pairing = answered()
     assert header["words"] == "Both are needed"
     assert not pairing._scene.given
+
+
+def test_how_many_sequences_are_looked_at_depends_on_the_network_alone(monkeypatch):
+    tail = Tail(network(), "3", example_input=torch.zeros(2, 4, LENGTH))
+    convolution, dense = 2 * 2 * 4 * 6 * (LENGTH - 5), 2 * 2
+    assert pairs.flop_a_run(tail) == convolution + dense
+    monkeypatch.setattr(pairs, "SCENE_FLOP", 2 * 12 * pairs.COST * pairs.flop_a_run(tail))
+    scene = pairs._scene(tail, 0, None, None)
+    assert len(scene.pool) == max(12 * pairs.COST, pairs.FEWEST) + 12  # random ones, and those made up
 
 
 def test_the_explorer_hands_its_sequences_on_to_the_reading():
