@@ -122,7 +122,9 @@ def _run(
                 tensor = tensor.detach().requires_grad_(tensor.is_floating_point())
             with torch.enable_grad():  # a part of the network may run without
                 marked = tensor.clone()
-            record.update(end=clock[0], out=marked.detach(), node=marked.grad_fn, structure=outline(out))
+            record.update(end=clock[0], node=marked.grad_fn, structure=outline(out))
+            # Its numbers matter only where it has no gradient (see `watch`): all of them would fill the memory.
+            record["out"] = torch.empty_like(marked, device="meta") if record["node"] else marked.detach()
             record["squashes"] = range(record.pop("first"), mode.count)
             clock[0] += 1
             records.append(record)
@@ -134,7 +136,7 @@ def _run(
         handles.append(layer.register_forward_pre_hook(before(name, layer)))
         handles.append(layer.register_forward_hook(after(name)))
     try:
-        with mode:
+        with mode, lineage.without_activations():
             output = network.logits(inputs)
     finally:
         for handle in handles:
@@ -201,6 +203,8 @@ def watch(network: Network) -> Watched:
             call.reason = "its output does not depend on the network's input (or not in a way that has a gradient)"
         elif node not in reached:
             call.reason = "the network's output does not depend on it, or only by steps that have no gradient"
+            if _several(r["structure"]):
+                call.reason += " (of the several tensors it returns, the first would be the feature map)"
         elif node in behind_squash:
             call.reason = f"it comes after the output's {squash}: choose a layer before it"
         else:
@@ -210,6 +214,11 @@ def watch(network: Network) -> Watched:
             call.dense = bool(_DENSE.search(r["type"])) or lineage.is_dense(r["made"], marks)
         calls.append(call)
     return Watched(calls, squash, skip)
+
+
+def _several(structure: Any) -> bool:
+    parts = structure.values() if isinstance(structure, dict) else structure if isinstance(structure, tuple) else ()
+    return len(parts) > 1
 
 
 def _behind(output, squashed: set) -> set:

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import accumulate
 
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 Node = torch.autograd.graph.Node
 
@@ -71,6 +72,19 @@ def _is_kind(name: str, kinds: tuple[str, ...]) -> bool:
 def is_kind(node: Node | None, kinds: tuple[str, ...]) -> bool:
     """Whether a node's operation is one of `kinds`: "Add" is AddBackward0 but not AddmmBackward0."""
     return node is not None and _is_kind(node.name(), kinds)
+
+
+def without_activations() -> saved_tensors_hooks:
+    """While active, graphs keep what they were made with (weights), but of activations only type and shape.
+
+    A graph that is only read takes no memory then, whatever the length of the sequences.
+    """
+
+    def packed(tensor: torch.Tensor) -> torch.Tensor:
+        kept = tensor.is_floating_point() and not tensor.requires_grad
+        return tensor if kept else torch.empty_like(tensor, device="meta")
+
+    return saved_tensors_hooks(packed, lambda tensor: tensor)
 
 
 def parents(node: Node) -> list[Node]:
@@ -241,5 +255,7 @@ def first_kernels(node: Node | None) -> torch.Tensor | None:
         if maker._saved_groups != 1 or maker._saved_transposed:
             return None
         weight = maker._saved_weight
+        if weight.is_meta:  # made from the input itself
+            return None
         weights[weight.data_ptr(), tuple(weight.shape)] = weight
     return next(iter(weights.values())) if len(weights) == 1 else None

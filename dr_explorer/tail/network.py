@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from .private import is_keras, named_layers, private_copy
+from .private import HALF, is_keras, named_layers, private_copy
 from .trees import as_tensors, tensors, tree_map
+
+#: Rows of the example on which it is seen whether the network runs.
+_FEW = 3
 
 
 class Network:
@@ -115,9 +118,19 @@ class Network:
         first = tensors(self.example)[0]
         self.batch = len(first) if first.ndim else 1
         try:
-            self.call(self.example)
+            self._output_of_some()
         except Exception as error:
             self._explain(example_input, error)
+
+    def _output_of_some(self) -> Any:
+        """The network's own output for some rows: the example may be a whole data set."""
+        try:
+            return self.call(self._first_rows(_FEW))
+        except Exception:  # a network for one batch size takes all of its rows or none
+            return self.call(self._first_rows(self.batch))
+
+    def _first_rows(self, n: int) -> tuple:
+        return tree_map(lambda x: (x[:n] if self._batched(x) else x).clone(), self.example)
 
     def _explain(self, example_input, error: Exception) -> None:
         """Look for what would have run; whole numbers become floats by themselves, all else is for the user."""
@@ -127,7 +140,7 @@ class Network:
             try:
                 self.example = self.prepare(tree_map(change, as_tensors(example_input)))
                 self.batch = len(tensors(self.example)[0])
-                self.call(self.example)
+                self._output_of_some()
             except Exception:
                 return False
             return True
@@ -152,9 +165,14 @@ class Network:
                     raise ValueError(
                         f"example_input has shape {given}, but this network takes {taken}: {advice}"
                     ) from error
+        advice = "give a tensor (N, 4, L), one-hot ACGT, or a tuple of the network's inputs"
+        if any(HALF in note for note in self.notes) and "type" in str(error):
+            advice = (
+                "its copy runs in float32, where its own forward pass casts to half precision: let that cast to the "
+                "type of the weights instead, x.to(self.conv.weight.dtype)"
+            )
         raise ValueError(
-            f"the network does not run on example_input of shape {given} ({type(error).__name__}: {error}); "
-            "give a tensor (N, 4, L), one-hot ACGT, or a tuple of the network's inputs"
+            f"the network does not run on example_input of shape {given} ({type(error).__name__}: {error}); {advice}"
         ) from error
 
     # -- outputs --------------------------------------------------------------------------------------------------
@@ -184,17 +202,17 @@ class Network:
     def _read_output(self) -> None:
         for n in (2, 3):
             try:
-                self.call(self.rows(n))
+                raw = self.call(self.rows(n))
             except Exception:
-                self.fixed = self.batch
+                n = self.fixed = self.batch
                 self.notes.append(
                     f"the network runs at a batch size of {self.batch} only: feature maps go through it "
                     f"{self.batch} at a time (a program exported with a dynamic batch is quicker)"
                 )
+                raw = self.call(self.rows(n))
                 break
-        n = self.fixed or 3
         try:
-            out = self.output(self.call(self.rows(n)))
+            out = self.output(raw)
         except Exception as error:
             raise ValueError(f"output= failed on the network's output: {type(error).__name__}: {error}") from error
         while not isinstance(out, torch.Tensor):
@@ -219,7 +237,7 @@ class Network:
         if sum(size > 1 for size in shape[1:]) > 1:
             raise ValueError(
                 f"the network's output has shape (N, {', '.join(map(str, shape[1:]))}), expected one number a class, "
-                "(N, C); say how: for instance output=lambda y: y.mean(-1)"
+                "(N, C); say how: for instance output=lambda y: y.mean(-1), or y.mean(1) where classes come last"
             )
         if not torch.isfinite(out).all():
             raise ValueError("the network's output for example_input is not finite (NaN or infinity)")
@@ -229,22 +247,30 @@ class Network:
     def _drop_observers(self) -> None:
         """Forget forward hooks that only look (loggers, recorders); keep those the output depends on (weight norm)."""
         modules = [self.module, *self.layers.values()]
-        hooked = [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
-        if not hooked:
+        kinds = [hooks for m in modules for hooks in (m._forward_hooks, m._forward_pre_hooks) if hooks]
+        if not kinds:
             return
-        before = tensors(self.call(self.example))
-        kept = [(m, m._forward_hooks.copy(), m._forward_pre_hooks.copy()) for m in hooked]
-        for m in hooked:
-            m._forward_hooks.clear()
-            m._forward_pre_hooks.clear()
-        after = tensors(self.call(self.example))
-        same = len(before) == len(after) and all(
-            a.shape == b.shape and torch.equal(a, b) for a, b in zip(before, after, strict=True)
-        )
-        if not same:
-            for m, hooks, pre_hooks in kept:
-                m._forward_hooks.update(hooks)
-                m._forward_pre_hooks.update(pre_hooks)
+        before = tensors(self._output_of_some())
+
+        def matter(kept: list[dict]) -> bool:
+            for hooks, some in zip(kinds, kept, strict=True):
+                hooks.clear()
+                hooks.update(some)
+            try:
+                after = tensors(self._output_of_some())
+            except Exception:  # without it the network does not even run
+                return True
+            return len(before) != len(after) or not all(map(torch.equal, before, after))
+
+        kept = [dict(hooks) for hooks in kinds]
+        if not matter([{} for _ in kinds]):
+            return
+        for i, hooks in enumerate(kept):
+            for key in list(hooks):
+                without = {k: hook for k, hook in kept[i].items() if k != key}
+                if not matter([*kept[:i], without, *kept[i + 1 :]]):
+                    kept[i] = without
+        matter(kept)
 
 
 def _is_sequence(value: Any) -> bool:

@@ -13,6 +13,10 @@ from torch import nn
 
 from .trees import tensors
 
+#: Where a module keeps what it has registered.
+_OWN = frozenset(vars(nn.Module()))
+#: What becomes of a network in half precision.
+HALF = "its copy runs in float32"
 #: Names of tensors listed in a message before "and so many more".
 _LISTED = 5
 
@@ -23,17 +27,25 @@ def is_keras(module: Any) -> bool:
 
 def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules of a module: registered, in plain lists and dicts, or in the list where Keras keeps its layers."""
+    if isinstance(parent, (torch.jit.ScriptModule, Scripted)):
+        return
     if is_keras(parent) and not isinstance(parent, (nn.ModuleList, nn.ModuleDict, nn.ParameterDict)):
         yield from ((layer.name, layer) for layer in getattr(parent, "layers", []))
         return
     yield from ((name, unwrap(child)) for name, child in parent._modules.items())
     for name, value in vars(parent).items():
-        if name.startswith("_"):
-            continue
-        entries = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
-        parts = [(f"{name}.{key}", entry) for key, entry in entries]
-        if all(isinstance(entry, nn.Module) for _, entry in parts):
-            yield from parts
+        if name not in _OWN:
+            yield from _in_containers(name, value)
+
+
+def _in_containers(name: str, value: Any) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in plain lists and dicts, at any depth, which register nothing."""
+    entries = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
+    for key, entry in entries:
+        if isinstance(entry, nn.Module):
+            yield f"{name}.{key}", unwrap(entry)
+        else:
+            yield from _in_containers(f"{name}.{key}", entry)
 
 
 def named_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -59,6 +71,24 @@ def unwrap(model: Any) -> Any:
             model = model._orig_mod
         else:
             return model
+
+
+class Scripted(nn.Module):
+    """A part of a network in TorchScript, called whole: it takes no hooks itself."""
+
+    def __init__(self, script: torch.jit.ScriptModule):
+        super().__init__()
+        self.script = script
+
+    def forward(self, *args, **kwargs):
+        return self.script(*args, **kwargs)
+
+    def type_name(self) -> str:
+        return self.script.original_name
+
+
+def _as_part(child: Any) -> Any:
+    return Scripted(child) if isinstance(child, torch.jit.ScriptModule) else child
 
 
 def _check_is_network(model: Any) -> None:
@@ -109,6 +139,7 @@ def _keras_knows(model: nn.Module):
     return sys.modules["keras"].saving.custom_object_scope({kind.__name__: kind for kind in own})
 
 
+@torch.no_grad()  # or the weights of a scripted part would be copies with a history
 def _copy(model: nn.Module) -> nn.Module:
     # Tensors that carry a graph (an activation somebody kept on the module) refuse to be deep-copied.
     memo: dict[int, Any] = {}
@@ -130,12 +161,15 @@ def _copy(model: nn.Module) -> nn.Module:
 def _freeze(module: nn.Module) -> None:
     for parent in [module, *(layer for _, layer in named_layers(module))]:
         for part in parent.modules():
+            if isinstance(part, (torch.jit.ScriptModule, Scripted)):
+                continue
             part._compiled_call_impl = None
-            part._modules.update({name: unwrap(child) for name, child in part._modules.items()})
+            part._modules.update({name: _as_part(unwrap(child)) for name, child in part._modules.items()})
             # Hooks on gradients never change an output, and a full one wraps tensors on their way.
             part._backward_hooks.clear()
             part._backward_pre_hooks.clear()
-        parent.eval().requires_grad_(False)
+        for weight in parent.eval().parameters():
+            weight.requires_grad_(False)
 
 
 def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, torch.dtype]:
@@ -154,7 +188,7 @@ def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, 
     kinds = {tensor.dtype for tensor in held if tensor.is_floating_point()}
     half = sorted(str(kind).removeprefix("torch.") for kind in kinds & {torch.float16, torch.bfloat16})
     if half:
-        notes.append(f"the network is in {' and '.join(half)}: its copy runs in float32")
+        notes.append(f"the network is in {' and '.join(half)}: {HALF}")
     dtype = torch.float64 if kinds == {torch.float64} else torch.float32
     for part in parts:
         part.to(device, dtype)
@@ -162,6 +196,8 @@ def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, 
             # cuDNN has no backward pass for recurrences in eval mode; without dropout the two modes are the same.
             part.dropout = 0.0
             part.train()
+        if isinstance(part, nn.TransformerEncoder):
+            part.use_nested_tensor = False  # a padding mask would pack the rows, which no layer's map can be read from
         for name, value in vars(part).items():
             if isinstance(value, torch.Tensor):  # a constant that is no buffer, which .to() passes by
                 vars(part)[name] = value.detach().to(device, dtype if value.is_floating_point() else value.dtype)

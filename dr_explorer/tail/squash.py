@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch.overrides import TorchFunctionMode
 
-from .lineage import ends
+from .lineage import Node, ends
 
 _NAMES = {
     "sigmoid": "sigmoid",
@@ -37,7 +37,7 @@ class Squashes(TorchFunctionMode):
     def __init__(self, skip: frozenset[int] = frozenset()):
         super().__init__()
         self.skip = skip
-        self.calls: list[tuple[str, torch.Tensor]] = []
+        self.calls: list[tuple[str, Node | None]] = []
         self.count = 0
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -50,7 +50,7 @@ class Squashes(TorchFunctionMode):
             return args[0] if args else kwargs["input"]
         # The mode is not active in here: F.softmax calls Tensor.softmax, and is one squash.
         result = function(*args, **kwargs)
-        self.calls.append((name, result))
+        self.calls.append((name, result.grad_fn))  # the tensor itself would be kept alive
         return result
 
 
@@ -59,7 +59,7 @@ def find_squash(mode: Squashes, output: torch.Tensor) -> tuple[str | None, froze
 
     Several calls are one squash when together they make up the whole output (one sigmoid a head, joined).
     """
-    made = {result.grad_fn: (number, name) for number, (name, result) in enumerate(mode.calls)}
+    made = {node: (number, name) for number, (name, node) in enumerate(mode.calls)}
     found = [made.get(node) for node in ends(output.grad_fn)]
     if not found or None in found or len({name for _, name in found}) != 1:
         return None, frozenset()

@@ -1,0 +1,120 @@
+"""Parts of a network in odd places or of odd kinds: in nested lists, in TorchScript, random, in half precision."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import Toy, one_hot, seeded, toys
+from torch import nn
+
+from dr_explorer.tail import Tail, list_layers
+
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order
+
+
+def test_modules_in_nested_lists_and_dicts_are_put_in_eval_mode_and_can_be_cut() -> None:
+    class Nested(Toy):
+        def __init__(self):
+            super().__init__()
+            self.blocks = [[nn.Conv1d(6, 6, 3), nn.Dropout(0.9)] for _ in range(2)]
+            self._private = {"last": (nn.BatchNorm1d(6), "a word")}
+
+        def forward(self, x):
+            h = self.conv(x)
+            for conv, drop in self.blocks:
+                h = drop(torch.relu(conv(h)))
+            return self.out(self._private["last"][0](h).amax(2))
+
+    model, x = seeded(Nested), one_hot(3, 40)
+    names = ["conv", "blocks.0.0", "blocks.0.1", "blocks.1.0", "blocks.1.1", "_private.last.0", "out"]
+    assert list_layers(model, x).name.tolist() == names
+    tail = Tail(model, "blocks.1.0", example_input=x)
+    assert torch.equal(tail.predict(x), tail.predict(x))
+    torch.testing.assert_close(tail.logits(tail.features(x)), tail.predict(x), **CLOSE)
+    assert model.blocks[0][1].training
+
+
+@pytest.mark.parametrize("how", ["script", "trace"])
+def test_a_part_in_torchscript_is_called_whole_and_can_be_cut(how: str) -> None:
+    model, x = toys()["depthwise"]
+    model.eval()
+    with torch.no_grad():
+        expected = model(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; people's networks are not
+        model.group = (
+            torch.jit.script(model.group) if how == "script" else torch.jit.trace(model.group, torch.rand(2, 10, 32))
+        )
+    table = list_layers(model, x).set_index("name")
+    assert table.type["group"] == "Conv1d"
+    for layer in ("point", "group"):
+        tail = Tail(model, layer, example_input=x)
+        torch.testing.assert_close(tail.logits(tail.features(x)), expected, **CLOSE)
+        _, grad = tail.value_and_grad(torch.rand(2, *tail.shape), torch.tensor([0, 1]))
+        assert float(grad.abs().sum()) > 0
+    assert isinstance(model.group, torch.jit.ScriptModule)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_noise_before_the_cut_is_refused_too() -> None:
+    class Noisy(Toy):
+        def __init__(self):
+            super().__init__()
+            self.pool = nn.AdaptiveMaxPool1d(1)
+
+        def forward(self, x):
+            return self.out(self.pool(F.dropout(self.conv(x), 0.5, training=True)).flatten(1))
+
+    with pytest.raises(ValueError, match="the network is random"):
+        Tail(seeded(Noisy), "pool", example_input=one_hot(2, 40))
+    model, x = toys()["sequential"]
+    program = torch.export.export(model.train(), (x,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    with pytest.raises(ValueError, match="export programs from eval mode"):
+        Tail(program, "7", example_input=x)
+
+
+def test_a_padding_mask_does_not_pack_the_rows_of_a_transformer() -> None:
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(4, 8, 5, stride=4)
+            self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+            self.out = nn.Linear(8, 3)
+
+        def forward(self, x):
+            h = self.conv(x).transpose(1, 2)
+            padding = torch.zeros(h.shape[:2], dtype=torch.bool)
+            padding[:, -3:] = True
+            return self.out(self.encoder(h, src_key_padding_mask=padding)[:, 0])
+
+    model, x = seeded(Padded).eval(), one_hot(3, 40)
+    with torch.no_grad():
+        expected = model(x)
+    tail = Tail(model, "encoder.layers.0", example_input=x)
+    torch.testing.assert_close(tail.logits(tail.features(x)), expected, **CLOSE)
+    assert model.encoder.use_nested_tensor
+
+
+def test_a_forward_pass_that_casts_to_half_by_itself_is_told_what_to_do() -> None:
+    class Casts(Toy):
+        def forward(self, x):
+            return self.out(self.conv(x.half()).amax(2))
+
+    with pytest.raises(ValueError, match="its copy runs in float32, where its own forward pass casts to half"):
+        Tail(seeded(Casts).half(), "conv", example_input=one_hot(2, 40))
+
+
+def test_a_recurrence_of_which_only_the_state_is_used_says_what_would_be_cut() -> None:
+    model, x = toys()["gru"]
+    with pytest.raises(ValueError, match="of the several tensors it returns, the first would be the feature map"):
+        Tail(model, "gru", example_input=x)
+
+
+def test_the_module_of_an_exported_program_asks_for_the_program() -> None:
+    model, x = toys()["sequential"]
+    flat = torch.export.export(model.eval(), (x,), dynamic_shapes=({0: torch.export.Dim("rows")},)).module()
+    with pytest.raises(ValueError, match=r"give the program itself, not its module\(\)"):
+        Tail(flat, example_input=x)
