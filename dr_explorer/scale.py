@@ -15,10 +15,11 @@ from dr_explorer.tail import Tail
 from dr_explorer.tail.trees import tensors, tree_map
 
 STRONG = 0.95  # quantile, over sequences, of the norm of the layer's map: what counts as a strong natural activation
-REAL_ROWS = (
-    16  # rows of an example input that are taken for a sample of real sequences; fewer are replaced by random ones
-)
-RANDOM_ROWS = 64
+#: Rows of an example input that are taken for a sample of real sequences; fewer are replaced by random ones,
+REAL_ROWS = 16
+MOST_ROWS = 256  # and of more than these, a data set, so many are enough.
+#: Random sequences: as many as have so many positions together, but no fewer and no more than these.
+RANDOM_POSITIONS, LEAST_RANDOM_ROWS, RANDOM_ROWS = 2**18, 4, 64
 TRIALS = 8  # that measure how large optimal maps are, of different classes as far as there are as many
 EVALUATIONS = 8  # of each, a round; the second goes on where the first ended, within a few per cent of the final norm
 ROUNDS = 2
@@ -70,14 +71,14 @@ def choose_l2(tail: Tail, targets: Sequence[int] | None = None, *, inputs: Any =
     chosen = _spread(range(tail.n_targets) if targets is None else targets)
     columns = torch.tensor(chosen * (TRIALS // len(chosen)), device=maps.device)
     strong = maps[norms.argsort(descending=True)[torch.arange(len(columns), device=maps.device) % len(maps)]]
-    pull = float(tail.value_and_grad(strong, columns)[1].flatten(1).norm(dim=1).median())
+    pull = float(_evaluated(tail, strong, columns)[1].flatten(1).norm(dim=1).median())
     if not _usable(natural):  # a layer that is silent on all of these: as large as where the ascent starts
         natural = float(np.sqrt(strong[0].numel() / 3))
     if not _usable(pull):
         return 1.0
     l2 = pull / (2 * natural)
-    generator = torch.Generator().manual_seed(random_state)
-    climbing = torch.randn((len(columns), *tail.shape), generator=generator, dtype=tail.dtype).to(maps.device)
+    generator = torch.Generator("cpu").manual_seed(random_state)
+    climbing = _normal(tail, len(columns), generator)
     for _ in range(ROUNDS):
         climbing = _climbed(tail, climbing, columns, l2)
         size = float(climbing.flatten(1).norm(dim=1).median()) if len(climbing) else float("nan")
@@ -93,11 +94,10 @@ def is_linear(tail: Tail, *, random_state: int = 0) -> bool:
     Looked at on maps of very different sizes and signs, for a few classes.
     """
     columns = torch.tensor(_spread(range(tail.n_targets)), device=tail.device)
-    generator = torch.Generator().manual_seed(random_state)
+    generator = torch.Generator("cpu").manual_seed(random_state)
     first = None
     for size in PROBES:
-        maps = size * torch.randn((len(columns), *tail.shape), generator=generator, dtype=tail.dtype)
-        slope = tail.value_and_grad(maps.to(tail.device), columns)[1].flatten(1)
+        slope = _evaluated(tail, size * _normal(tail, len(columns), generator), columns)[1].flatten(1)
         first = slope if first is None else first
         if not float((slope - first).norm()) <= SAME * float(first.norm()):
             return False
@@ -110,23 +110,45 @@ def natural_maps(tail: Tail, inputs: Any = None, *, random_state: int = 0) -> Te
         return tail.features(inputs)
     example = tail.example
     rows = [x for x in tensors(example) if x.ndim > 1]
-    if rows and min(len(x) for x in rows) >= REAL_ROWS and any(len(x.unique(dim=0)) >= REAL_ROWS for x in rows):
-        return tail.features(example)
-    generator = torch.Generator().manual_seed(random_state)
-    return tail.features(tree_map(lambda x: _random_like(x, generator), example))
+    n = min((len(x) for x in rows), default=0)
+    if n >= REAL_ROWS:
+        at = torch.linspace(0, n - 1, min(n, MOST_ROWS), device=tail.device).round().long()
+        some = tree_map(lambda x: x[at] if x.ndim else x, example)
+        if any(len(x.unique(dim=0)) >= REAL_ROWS for x in tensors(some) if x.ndim > 1):
+            return tail.features(some)
+    generator = torch.Generator("cpu").manual_seed(random_state)
+    positions = max((x[0].numel() // 4 for x in rows), default=1)
+    n = int(np.clip(RANDOM_POSITIONS // max(1, positions), LEAST_RANDOM_ROWS, RANDOM_ROWS))
+    return tail.features(tree_map(lambda x: _random_like(x, n, generator), example))
 
 
-def _random_like(x: Tensor, generator: torch.Generator) -> Tensor:
+def _random_like(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Random sequences where ``x`` has the shape of one-hot ones, (N, 4, L), (N, L, 4) or these with an axis of 1."""
     if x.ndim == 0:
         return x
     sizes = [(axis, size) for axis, size in enumerate(x.shape) if axis > 0 and size > 1]
     if len(sizes) != 2 or 4 not in (sizes[0][1], sizes[1][1]):
-        return x[:1].expand(RANDOM_ROWS, *x.shape[1:])
+        return x[:1].expand(n, *x.shape[1:])
     letters_first = sizes[0][1] == 4
-    letters = torch.randint(4, (RANDOM_ROWS, sizes[letters_first][1]), generator=generator)
+    letters = torch.randint(4, (n, sizes[letters_first][1]), generator=generator, device="cpu")
     one_hot = functional.one_hot(letters, 4)
-    return (one_hot.transpose(1, 2) if letters_first else one_hot).reshape(RANDOM_ROWS, *x.shape[1:]).to(x)
+    return (one_hot.transpose(1, 2) if letters_first else one_hot).reshape(n, *x.shape[1:]).to(x)
+
+
+def _evaluated(tail: Tail, maps: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and gradients, of half the maps at a time where memory does not do for all."""
+    try:
+        return tail.value_and_grad(maps, columns)
+    except (torch.OutOfMemoryError, MemoryError):
+        if len(maps) == 1:
+            raise
+    halves = zip(maps.chunk(2), columns.chunk(2), strict=True)
+    return tuple(map(torch.cat, zip(*(_evaluated(tail, *half) for half in halves), strict=True)))
+
+
+def _normal(tail: Tail, n: int, generator: torch.Generator) -> Tensor:
+    """The same maps (n, *shape) on every device, whatever somebody's default one."""
+    return torch.randn((n, *tail.shape), generator=generator, dtype=tail.dtype, device="cpu").to(tail.device)
 
 
 def _spread(targets: Sequence[int]) -> list[int]:
@@ -140,7 +162,7 @@ def _climbed(tail: Tail, maps: Tensor, columns: Tensor, l2: float) -> Tensor:
     rule = CuttingPlanes(l2=l2, max_steps=EVALUATIONS)
     state = rule.begin(maps.flatten(1))
     for _ in range(EVALUATIONS):
-        score, grad = tail.value_and_grad(state["x"].view_as(maps), columns)
+        score, grad = _evaluated(tail, state["x"].view_as(maps), columns)
         rule.update(state, score, grad.flatten(1))
     return rule.answer(state).view_as(maps)
 

@@ -900,7 +900,7 @@ def test_noise_in_eval_mode_is_refused():
         def forward(self, x):
             return super().forward(x) + torch.randn(len(x), 3)
 
-    with pytest.raises(ValueError, match="output is random"):
+    with pytest.raises(ValueError, match="the network is random"):
         Tail(seeded(Noisy), "conv", example_input=one_hot(2, 40))
 
 

@@ -17,7 +17,8 @@ from .layers import Call, Watched, suggest, table_rows, watch
 from .network import Network
 from .private import named_layers, unwrap
 from .replay import record
-from .shortcuts import check_rows, depends_on_input, quickest
+from .shortcuts import check_rows, depends_on_input, quickest, same_rows
+from .surroundings import undisturbed
 from .trees import tensors, tree_map
 
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
@@ -26,12 +27,13 @@ _PROBES = (1.0, 10.0, 100.0)
 _SMALL = 2**17
 #: Trials that must fit into such a step to make recording it worth while.
 _FEW = 16
+#: Numbers in the inputs that go through the whole network at once: its activations are a thousand times as many.
+_AT_ONCE = 2**19
 #: Layer names listed where none is near the one asked for.
 _LISTED = 8
 
 
-# Under torch.inference_mode() nothing made has a gradient, ever.
-@torch.inference_mode(False)
+@undisturbed()
 def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> pd.DataFrame:
     """The layers of a network, and where it can be cut.
 
@@ -127,7 +129,7 @@ class Tail:
         mixes the rows of a batch.
     """
 
-    @torch.inference_mode(False)
+    @undisturbed()
     def __init__(self, model, layer=None, *, example_input, output=None, device=None):
         self._network = Network(model, example_input, output, device)
         seen = watch(self._network)
@@ -140,11 +142,11 @@ class Tail:
         self._cut = Cut(self._network, call, seen.calls, seen.skip)
         # What a test of a way to compute the tail is made on: natural maps and others of their size.
         self._maps = self._typical_maps()
-        check_rows(self._cut, self._maps)
-        if depends_on_input(self._cut, self._maps):
+        self._run, self.way, logits = quickest(self._cut, self._maps)
+        check_rows(self._run, self._maps)
+        if self.cut == "clean" and depends_on_input(self._cut, self._maps, logits):
             self.cut = "shared"
         self._tell_of_sides()
-        self._run, self.way = quickest(self._cut, self._maps)
         self._last_picked: tuple | None = None
         with torch.no_grad():
             self.n_targets = self.logits(self._maps[:1]).shape[1]
@@ -159,6 +161,7 @@ class Tail:
 
     # -- the three functions --------------------------------------------------------------------------------------
 
+    @undisturbed()
     def logits(self, maps: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of feature maps (N, \\*shape), before any squash; differentiable in the maps."""
         return self._run(maps)
@@ -177,16 +180,26 @@ class Tail:
         score : tensor (N,)
         grad : tensor (N, \\*shape)
             No graph is left behind.
+
+        Raises
+        ------
+        torch.OutOfMemoryError, MemoryError
+            Where these are too many maps at once, on a GPU or a CPU.
         """
         small = self._replay is not None and maps.numel() <= _SMALL
-        with torch.inference_mode(False), torch.set_grad_enabled(not small):
+        with undisturbed(), torch.set_grad_enabled(not small):
             columns, picked = self._picked(targets)
-            if small:
-                logits, grad = self._replay(maps, picked)
-            else:
-                maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
-                logits = self._run(maps)
-                (grad,) = torch.autograd.grad(logits, maps, picked)
+            try:
+                if small:
+                    logits, grad = self._replay(maps, picked)
+                else:
+                    maps = (maps.clone() if maps.is_inference() else maps.detach()).requires_grad_()
+                    logits = self._run(maps)
+                    (grad,) = torch.autograd.grad(logits, maps, picked)
+            except RuntimeError as error:  # on a CPU, a lack of memory has no class of its own
+                if "can't allocate memory" in str(error):
+                    raise MemoryError(str(error)) from error
+                raise
             return logits.detach().gather(1, columns).squeeze(1), grad
 
     def _picked(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -204,6 +217,7 @@ class Tail:
         self._last_picked = (key, targets, found)  # in one assignment, for another thread may read it
         return found
 
+    @undisturbed()
     def features(self, inputs: Any) -> torch.Tensor:
         """Feature maps (N, \\*shape) of inputs, (N, 4, L) or a tuple: the part before the cut. No gradient."""
         maps = self._by_rows(self._cut.features, inputs)
@@ -216,7 +230,7 @@ class Tail:
 
     def predict(self, inputs: Any) -> torch.Tensor:
         """Logits (N, C) of the whole network, before any squash. No gradient."""
-        with torch.no_grad():
+        with undisturbed(), torch.no_grad():
             return self._by_rows(lambda given: self._cut.whole(None, given), inputs)
 
     def sequence_gradient(self, x: torch.Tensor, target: int, inputs: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -224,7 +238,7 @@ class Tail:
 
         ``inputs`` turns the sequences into the network's inputs, differentiably, where it takes more than these.
         """
-        with torch.inference_mode(False), torch.enable_grad():
+        with undisturbed(), torch.enable_grad():
             x = x.detach().clone().requires_grad_()
             logits = self._by_rows(lambda given: self._cut.whole(None, given), inputs(x) if inputs else x, graph=True)
             (grad,) = torch.autograd.grad(logits[:, target].sum(), x)
@@ -245,17 +259,21 @@ class Tail:
     # -- how it is made -------------------------------------------------------------------------------------------
 
     def _by_rows(self, function, inputs, *, graph: bool = False):
-        """`function` of the inputs, in groups where the network takes a fixed number of rows."""
+        """`function` of the inputs, some rows at a time: as many as fit, or as the network takes."""
         network = self._network
         given = network.prepare(inputs, graph=graph)
-        n, total = network.fixed, len(tensors(given)[0])
+        total = len(tensors(given)[0])
+        size = sum(x[0].numel() for x in tensors(given) if x.ndim and len(x) == total)
+        n = network.fixed or max(1, _AT_ONCE // max(1, size))
         parts = []
         try:
-            if not n:
+            if not network.fixed and total <= n:
                 return function(given)
             for start in range(0, total, n):
-                chosen = torch.arange(start, start + n, device=self.device).clamp(max=total - 1)
-                parts.append(function(tree_map(lambda x, chosen=chosen: x[chosen], given))[: total - start])
+                rows = torch.arange(start, start + n, device=self.device)
+                rows = rows.clamp(max=total - 1) if network.fixed else rows[rows < total]
+                some = tree_map(lambda x, rows=rows: x[rows] if x.ndim and len(x) == total else x, given)
+                parts.append(function(some)[: total - start])
         except Exception as error:
             shapes, shown = ([tuple(x.shape[1:]) for x in tensors(one)] for one in (given, network.example))
             if shapes == shown:
@@ -268,7 +286,9 @@ class Tail:
     def _typical_maps(self) -> torch.Tensor:
         network = self._network
         n = network.fixed or 2
-        natural = self._cut.features(network.rows(n))[:1]
+        natural = self._cut.features(network.rows(n))
+        same_rows(natural)
+        natural = natural[:1]
         other = self._cut.features(network.rows(n, network.shuffled()))[:1]
         generator = torch.Generator("cpu").manual_seed(0)
         size = max(float(natural.abs().max()), float(other.abs().max()), 1e-3)
@@ -308,7 +328,8 @@ def _choose(network: Network, seen: Watched, layer: Any) -> Call:
         call = suggest(seen.calls)
         if call is None:
             why = "; ".join(f"{call.name!r}: {call.reason}" for call in seen.calls[-3:])
-            raise ValueError(f"no layer of this network can be cut ({why or 'it has none'})")
+            none = "it has none: layers are modules; of an exported program give the program itself, not its module()"
+            raise ValueError(f"no layer of this network can be cut ({why or none})")
         return call
     if isinstance(layer, nn.Module):
         known = [name for name, module in named_layers(network.original) if module is unwrap(layer)]

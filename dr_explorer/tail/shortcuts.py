@@ -14,45 +14,21 @@ from .traced import by_export, by_trace
 _AGREEMENT = {"cpu": 1e-3, "cuda": 1e-2}
 #: The same sums in the same order, up to what a GPU leaves open.
 _SAME = 1e-6
+RANDOM = (
+    "the network is random: two runs on the same input differ, in eval mode. Switch the noise off; export programs "
+    "from eval mode (model.eval())"
+)
 
 
-def check_rows(cut: Cut, maps: torch.Tensor) -> None:
-    """Rows must not see each other: a map's logits are the same alone and among others.
+def quickest(cut: Cut, maps: torch.Tensor) -> tuple[Run, str, torch.Tensor]:
+    """The first quick way to compute the tail that agrees with the whole network on `maps`, else the whole network.
 
-    Raises
-    ------
-    ValueError
-        When they are not, or when they are not even the same twice.
+    Returns
+    -------
+    run : the way.
+    name : of the way.
+    logits : (N, C) of the whole network on `maps`: it may be large, so it is run as seldom as can be.
     """
-    run = _in_groups(cut.whole, cut.network.fixed)
-    with torch.no_grad():
-        together, again = run(maps), run(maps)
-        alone = torch.cat([run(row[None]) for row in maps])
-    if not _agree(together, again):
-        raise ValueError(
-            "the network's output is random: two runs on the same input differ, in eval mode. Switch the noise off; "
-            "export programs from eval mode (model.eval())"
-        )
-    if not _agree(together, alone):
-        raise ValueError(
-            "the rows of a batch influence each other: a map's logits change with the other maps in the batch. Typical "
-            "causes: a recurrent or attention layer without batch_first=True, batch norm without running statistics, a "
-            "program exported in training mode"
-        )
-
-
-def depends_on_input(cut: Cut, maps: torch.Tensor) -> bool:
-    """Whether, the layer's output given, the logits still change with the input."""
-    network = cut.network
-    maps = _some(maps, network.fixed or len(maps))
-    with torch.no_grad():
-        here = cut.whole(maps)
-        there = cut.whole(maps, network.rows(len(maps), network.shuffled()))
-    return not _agree(here, there, _SAME)
-
-
-def quickest(cut: Cut, maps: torch.Tensor) -> tuple[Run, str]:
-    """The first quick way to compute the tail that agrees with the whole network on `maps`, else the whole network."""
     fixed = cut.network.fixed
     whole = _in_groups(cut.whole, fixed)
     trials = (maps, maps[:1])
@@ -80,18 +56,61 @@ def quickest(cut: Cut, maps: torch.Tensor) -> tuple[Run, str]:
         for spread in (_all_groups_at_once, _in_groups) if fixed else (lambda run, _: run,):
             try:
                 if agrees(spread(run, fixed)):
-                    return spread(run, fixed), way.__name__.removeprefix("by_")
+                    return spread(run, fixed), way.__name__.removeprefix("by_"), answers[0][0]
             except Exception:
                 continue
     if trouble is not None:
         raise ValueError(
             f"the network has no gradient from {cut.call_cut.name!r} to its output: {trouble}"
         ) from trouble
-    return whole, "whole"
+    return whole, "whole", answers[0][0]
+
+
+def check_rows(run: Run, maps: torch.Tensor) -> None:
+    """Rows must not see each other: a map's logits are the same alone and among others.
+
+    Raises
+    ------
+    ValueError
+        When they are not, or when they are not even the same twice.
+    """
+    with torch.no_grad():
+        together, again = run(maps), run(maps)
+        alone = torch.cat([run(row[None]) for row in maps])
+    if not _agree(together, again):
+        raise ValueError(RANDOM)
+    if not _agree(together, alone):
+        raise ValueError(
+            "the rows of a batch influence each other: a map's logits change with the other maps in the batch. Typical "
+            "causes: a recurrent or attention layer without batch_first=True, batch norm without running statistics, "
+            "dynamic quantisation, a program exported in training mode"
+        )
+
+
+def depends_on_input(cut: Cut, maps: torch.Tensor, logits: torch.Tensor) -> bool:
+    """Whether, the layer's output given, the logits (N, C) that the whole network has there change with the input."""
+    network = cut.network
+    other = network.shuffled()
+    whole = _in_groups(lambda given: cut.whole(given, network.rows(len(given), other)), network.fixed)
+    with torch.enable_grad():  # as `logits` were: some layers do other sums without gradients
+        there = whole(maps.detach().clone().requires_grad_()).detach()
+    return not _agree(logits, there, _SAME)
+
+
+def same_rows(maps: torch.Tensor) -> None:
+    """Feature maps (N, ...) of equal inputs must be equal.
+
+    Raises
+    ------
+    ValueError
+        When they are not: what lies before the cut is random.
+    """
+    if not _agree(maps, maps[:1].expand_as(maps)):
+        raise ValueError(RANDOM)
 
 
 def _some(maps: torch.Tensor, n: int) -> torch.Tensor:
-    return maps[torch.arange(n) % len(maps)]
+    return maps[torch.arange(n, device=maps.device) % len(maps)]
 
 
 def _in_groups(run: Run, fixed: int | None) -> Run:
