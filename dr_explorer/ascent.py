@@ -7,6 +7,7 @@ was added later. Finished trials leave their slots to waiting ones; the class so
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 from dr_explorer import rules, scale
 from dr_explorer.settings import Settings, expect, positive
 from dr_explorer.slots import Slots
-from dr_explorer.starts import Starts
+from dr_explorer.starts import draw_all
 from dr_explorer.tail import Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
 
@@ -55,7 +56,8 @@ class Ascent:
         self.tail = tail
         self.targets = checked_targets(targets, tail.n_targets)
         l2 = scale.choose_l2(tail, self.targets) if asked.l2 is None else float(asked.l2)
-        self.step_size = scale.choose_step(l2) if asked.step_size is None else float(asked.step_size)
+        self._own_step = asked.step_size is None
+        self.step_size = scale.choose_step(l2) if self._own_step else float(asked.step_size)
         self.patience, self.max_steps, self.random_state = asked.patience, asked.max_steps, int(asked.random_state)
         self.rule_name = asked.rule
         self.rule = rules.make(
@@ -177,16 +179,23 @@ class Ascent:
         self.trials.grow(len(self.targets), self.trials.n_restarts)
 
     def set_l2(self, l2: float) -> None:
-        """Another ``l2``: running trials go on from where they are, ended ones re-ascend from their end points.
+        """Another ``l2``, and the step size that goes with it, unless one was asked for.
+
+        Running trials go on from where they are, ended ones re-ascend from their end points.
 
         Where end points are not kept (`keep_maps="none"`, or too large), ended trials start again at random.
         """
         expect(positive(l2), "l2", l2, "a positive number")
-        self.rule.l2 = float(l2)
+        self._take_scale(l2, scale.choose_step(l2) if self._own_step else self.step_size)
         for state in (self._slots.state, *self._parked.values()):
             if state is not None:
                 self.rule.reweigh(state)
         self.trials.begin_again()
+
+    def _take_scale(self, l2: float, step_size: float) -> None:
+        self.rule.l2, self.step_size = float(l2), float(step_size)
+        if isinstance(self.rule, rules.Authors):
+            self.rule.step_size = self.step_size  # a step that was right for a small l2 explodes at a large one
 
     # -- resuming --------------------------------------------------------------------------------------------------
 
@@ -197,6 +206,9 @@ class Ascent:
             "settings": {
                 "targets": list(self.targets),
                 "l2": self.l2,
+                "step_size": self.step_size,
+                "patience": self.patience,
+                "max_steps": self.max_steps,
                 "rule": self.rule_name,
                 "random_state": self.random_state,
                 "init": self.init,
@@ -213,15 +225,17 @@ class Ascent:
         Raises
         ------
         ValueError
-            Where the saved run is of another layer, rule, start or random state.
+            Where the saved run is of another layer, rule, start or random state, or stops otherwise.
         """
         saved = state["settings"]
-        mine = {"rule": self.rule_name, "random_state": self.random_state, "init": self.init}
+        mine = {name: getattr(self, name) for name in ("random_state", "init", "patience", "max_steps")}
+        mine["rule"] = self.rule_name
         for name, value in {**mine, "shape": list(self.tail.shape)}.items():
             if saved[name] != value:
                 raise ValueError(f"the saved run has {name} {saved[name]!r}, this one {value!r}: make it the same way")
         self.targets = checked_targets(saved["targets"], self.tail.n_targets)
-        self.rule.l2, self.n_steps = float(saved["l2"]), int(saved["n_steps"])
+        self._take_scale(saved["l2"], saved["step_size"])
+        self.n_steps = int(saved["n_steps"])
         self.trials.load({name: tensor.numpy() for name, tensor in state["arrays"].items()})
         self._slots.clear()
         self._parked = {tuple(map(int, at.split(","))): dict(rows) for at, rows in state["parked"].items()}
@@ -265,13 +279,19 @@ class Ascent:
         return len(seen)
 
     def _halve(self, error: BaseException) -> None:
+        """Half of the running trials wait; MemoryError where that was one."""
         n = len(self._slots)
+        self._fewer(n, error)
+        self._park(np.arange(self.batch_size, n))
+
+    def _fewer(self, n: int, error: BaseException) -> None:
+        """Half of ``n`` slots from now on, which did not fit."""
         if n <= 1:
             raise MemoryError(
                 "one feature map at a time does not fit into memory: choose a later layer, or another device"
             ) from error
         self.batch_size = max(1, n // 2)
-        self._park(np.arange(self.batch_size, n))
+        traceback.clear_frames(error.__traceback__)  # what was computed so far lives in there, and fills the memory
         if self._kind == "cuda":
             torch.cuda.empty_cache()
 
@@ -289,8 +309,7 @@ class Ascent:
             return
         rows = np.flatnonzero(done)
         self._store(self._slots.trials[:, rows], self._slots.state, torch.from_numpy(rows).to(self.tail.device))
-        if (n := self._refill(rows)) < len(rows):
-            self._slots.keep(np.delete(np.arange(len(self._slots)), rows[n:]))
+        self._refill(rows)
 
     def _store(
         self, trials: np.ndarray, state: rules.State, rows: Tensor | slice = slice(None), status: int | None = None
@@ -309,24 +328,35 @@ class Ascent:
 
     def _set_aside(self, rows: np.ndarray) -> None:
         """Note, on the host, where running trials are, to go on later from exactly there; they wait."""
-        taken = {name: tensor.cpu() for name, tensor in self._slots.taken(rows).items()}
+        taken = self._slots.taken(rows, torch.device("cpu"))
         for i, (target, restart) in enumerate(self._slots.trials[:, rows].T.tolist()):
             self._parked[target, restart] = {name: tensor[i : i + 1].clone() for name, tensor in taken.items()}
             self.trials.status[target, restart] = WAITING
 
-    def _refill(self, rows: np.ndarray) -> int:
-        """Let waiting trials into these very slots, the first of them where there are fewer; returns how many came."""
+    def _refill(self, rows: np.ndarray) -> None:
+        """Let waiting trials into these very slots, and close up those that nobody comes into."""
         trials = self._next(len(rows))
-        if n := trials.shape[1]:
-            self._slots.replace(rows[:n], trials, self._columns_of(trials), self._enter(trials))
-        return n
+        n = trials.shape[1]
+        if n:
+            try:
+                self._slots.replace(rows[:n], trials, self._columns_of(trials), self._states(trials))
+            except (torch.OutOfMemoryError, MemoryError):
+                n = 0  # closing up makes room, and `_fill` tries again
+            else:
+                self._entered(trials)
+        if n < len(rows):
+            self._slots.keep(np.delete(np.arange(len(self._slots)), rows[n:]))
 
     def _fill(self) -> None:
-        """Let waiting trials into free slots."""
-        trials = self._next(self.batch_size - len(self._slots))
-        if trials.shape[1]:
+        """Let waiting trials into free slots, fewer where memory does not do for all."""
+        while (trials := self._next(self.batch_size - len(self._slots))).shape[1]:
             self.trials.reserve()
-            self._slots.append(trials, self._columns_of(trials), self._enter(trials))
+            try:
+                self._slots.append(trials, self._columns_of(trials), self._states(trials))
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                self._fewer(len(self._slots) + trials.shape[1], error)
+            else:
+                self._entered(trials)
 
     def _next(self, n: int) -> np.ndarray:
         """The next waiting trials (2, at most n)."""
@@ -335,14 +365,13 @@ class Ascent:
     def _columns_of(self, trials: np.ndarray) -> np.ndarray:
         return np.asarray(self.targets)[trials[0]]
 
-    def _enter(self, trials: np.ndarray) -> rules.State:
-        """The states of trials (2, n) that start running now, parked ones from where they were."""
-        self.trials.status[tuple(trials)] = RUNNING
+    def _states(self, trials: np.ndarray) -> rules.State:
+        """The states of trials (2, n) that are to start running, parked ones from where they were."""
         parked = {}
         if self._parked:
             for i, at in enumerate(zip(*trials.tolist(), strict=True)):
                 if at in self._parked:
-                    parked[i] = self._parked.pop(at)
+                    parked[i] = self._parked[at]
         if not parked:
             return self._begin(trials)
         new = [i for i in range(trials.shape[1]) if i not in parked]
@@ -350,15 +379,21 @@ class Ascent:
         order = torch.from_numpy(np.argsort([*new, *parked])).to(self.tail.device)
         return {name: torch.cat([s[name].to(self.tail.device) for s in states])[order] for name in states[0]}
 
-    def _begin(self, trials: np.ndarray) -> rules.State:
-        maps, starts = np.empty((trials.shape[1], self._size), np.float32), Starts()
-        warm = self.trials.warm[tuple(trials)]
-        for i, (target, restart) in enumerate(zip(*trials.tolist(), strict=True)):
-            if warm[i]:
-                maps[i] = self.trials.ends[target, restart].ravel()
-            else:
-                maps[i] = starts.draw((self._size,), self.random_state, self.targets[target], restart, self.init)
+    def _entered(self, trials: np.ndarray) -> None:
+        """Trials (2, n) have got slots."""
+        self.trials.status[tuple(trials)] = RUNNING
         self.trials.warm[tuple(trials)] = False
+        if self._parked:
+            for at in zip(*trials.tolist(), strict=True):
+                self._parked.pop(at, None)
+
+    def _begin(self, trials: np.ndarray) -> rules.State:
+        warm = self.trials.warm[tuple(trials)]
+        keys = [(self.targets[target], restart) for target, restart in trials[:, ~warm].T.tolist()]
+        maps = draw_all(keys, self._size, random_state=self.random_state, init=self.init)
+        if warm.any():
+            cold, maps = maps, np.empty((len(warm), self._size), np.float32)
+            maps[~warm], maps[warm] = cold, self.trials.ends[tuple(trials[:, warm])].reshape(-1, self._size)
         return self.rule.begin(torch.from_numpy(maps).to(self.tail.device, self.tail.dtype))
 
 

@@ -34,10 +34,11 @@ class Slots:
         """Slots of one class's trials."""
         return np.flatnonzero(self.trials[0] == target)
 
-    def taken(self, rows: np.ndarray) -> State:
-        """A copy of what some slots hold."""
+    def taken(self, rows: np.ndarray, device: torch.device | None = None) -> State:
+        """A copy of what some slots hold, on another device where one is given."""
         at = self._index(rows)
-        return {name: tensor[at] for name, tensor in self.state.items()}
+        # Tensor by tensor: when trials are put aside, memory is short.
+        return {name: tensor[at].to(device or self.device) for name, tensor in self.state.items()}
 
     def append(self, trials: np.ndarray, columns: np.ndarray, state: State) -> None:
         """More slots, holding trials (2, m)."""
