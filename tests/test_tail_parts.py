@@ -118,3 +118,25 @@ def test_the_module_of_an_exported_program_asks_for_the_program() -> None:
     flat = torch.export.export(model.eval(), (x,), dynamic_shapes=({0: torch.export.Dim("rows")},)).module()
     with pytest.raises(ValueError, match=r"give the program itself, not its module\(\)"):
         Tail(flat, example_input=x)
+
+
+def test_a_layer_that_reads_single_bases_is_not_suggested_even_where_it_alone_is_a_clean_cut() -> None:
+    class Skips(nn.Module):
+        """SpliceAI's shape: a convolution of width one, then every block beside the same skip connection."""
+
+        def __init__(self):
+            super().__init__()
+            self.lift = nn.Conv1d(4, 6, 1)
+            self.blocks = nn.ModuleList([nn.Conv1d(6, 6, 5, padding=2) for _ in range(4)])
+            self.out = nn.Conv1d(6, 3, 1)
+
+        def forward(self, x):
+            h = total = self.lift(x)
+            for block in self.blocks:
+                h = h + torch.relu(block(h))
+                total = total + h
+            return self.out(total).amax(2)
+
+    table = list_layers(seeded(Skips), one_hot(1, 40))
+    assert table.set_index("name").cut["lift"] == "clean"
+    assert table.name[table.suggested].tolist() == ["blocks.1"]

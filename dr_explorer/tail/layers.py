@@ -255,7 +255,9 @@ def suggest(calls: list[Call]) -> Call | None:
         boundary = math.inf
     # A container whose output is its last layer's is that layer.
     natural = [c for c in calls if not _is_flattened(c, calls) and not _is_its_last_layer(c, calls)]
-    before = [c for c in natural if c.end < boundary]
+    # What comes before the first convolution wider than one position tells of single bases only.
+    first = min((c.start for c in convolutions), default=-1)
+    before = [c for c in natural if first < c.end < boundary]
     usable = [c for c in before if c.cut == "clean"] or [c for c in before if c.cut == "shared"]
     usable = usable or [c for c in natural if c.cut == "clean"][:1] or [c for c in calls if c.cut != "no"][:1]
     if not usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -124,10 +125,10 @@ class Network:
 
     def _output_of_some(self) -> Any:
         """The network's own output for some rows: the example may be a whole data set."""
-        try:
-            return self.call(self._first_rows(_FEW))
-        except Exception:  # a network for one batch size takes all of its rows or none
-            return self.call(self._first_rows(self.batch))
+        if self.batch > _FEW:
+            with contextlib.suppress(Exception):  # a network for one batch size takes all of its rows or none
+                return self.call(self._first_rows(_FEW))
+        return self.call(self._first_rows(self.batch))
 
     def _first_rows(self, n: int) -> tuple:
         return tree_map(lambda x: (x[:n] if self._batched(x) else x).clone(), self.example)
