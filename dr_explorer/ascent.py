@@ -317,6 +317,10 @@ class Ascent:
         """Write down the end points of trials (2, n), in these rows; ended as the rule says of each, or ``status``."""
         diverged, exhausted = state["diverged"][rows].cpu().numpy(), state["exhausted"][rows].cpu().numpy()
         ended = np.where(exhausted, EXHAUSTED, CONVERGED) if status is None else status
+        if status is not None:  # in the middle of a burst, perhaps, of which nothing is written down yet
+            for name, value in (("objective", state["objective"]), ("score", self.rule.run_score(state))):
+                value = value[rows].cpu().numpy()
+                getattr(self.trials, name)[tuple(trials)] = np.where(np.isfinite(value), value, np.nan)
         maps = self.rule.answer(state)[rows].cpu().numpy().reshape(-1, *self.tail.shape)
         self.trials.end(*trials, np.where(diverged, DIVERGED, ended), maps)
 

@@ -142,3 +142,31 @@ def test_a_saved_run_brings_its_scale() -> None:
 def test_a_saved_run_that_stops_otherwise_is_refused() -> None:
     with pytest.raises(ValueError, match="the saved run has patience 10, this one 3"):
         ascent(patience=3).load_state_dict(ascent().state_dict())
+
+
+@pytest.mark.parametrize("rule", ["fast", "authors"])
+def test_what_an_interrupt_in_the_middle_of_a_burst_leaves_belongs_together(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, evaluate, calls = ascent(rule=rule, batch_size=6), TAIL.value_and_grad, []
+
+    def interrupted(maps: torch.Tensor, targets: torch.Tensor):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return evaluate(maps, targets)
+
+    monkeypatch.setattr(TAIL, "value_and_grad", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    run.stop()
+    begun = np.isfinite(run.trials.ends.reshape(3, 4, -1)).all(2)
+    assert begun.sum() == 6
+    for target, restart in np.argwhere(begun):
+        end = torch.from_numpy(run.trials.ends[target, restart])
+        logit = float(TAIL.logits(end[None])[0, target])
+        assert np.isfinite(run.trials.score[target, restart])
+        if rule == "fast":  # the authors' end point is one step behind their last evaluation
+            assert run.trials.score[target, restart] == pytest.approx(logit, abs=ROUNDING)
+            expected = logit - run.l2 * float(end.square().sum())
+            assert run.trials.objective[target, restart] == pytest.approx(expected, abs=ROUNDING)
