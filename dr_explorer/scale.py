@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dr_explorer.cutting_planes import CuttingPlanes
 from dr_explorer.tail import Tail
+from dr_explorer.tail.likeness import random_like
 from dr_explorer.tail.trees import tensors, tree_map
 
 STRONG = 0.95  # quantile, over sequences, of the norm of the layer's map: what counts as a strong natural activation
@@ -119,20 +119,7 @@ def natural_maps(tail: Tail, inputs: Any = None, *, random_state: int = 0) -> Te
     generator = torch.Generator("cpu").manual_seed(random_state)
     positions = max((x[0].numel() // 4 for x in rows), default=1)
     n = int(np.clip(RANDOM_POSITIONS // max(1, positions), LEAST_RANDOM_ROWS, RANDOM_ROWS))
-    return tail.features(tree_map(lambda x: _random_like(x, n, generator), example))
-
-
-def _random_like(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Random sequences where ``x`` has the shape of one-hot ones, (N, 4, L), (N, L, 4) or these with an axis of 1."""
-    if x.ndim == 0:
-        return x
-    sizes = [(axis, size) for axis, size in enumerate(x.shape) if axis > 0 and size > 1]
-    if len(sizes) != 2 or 4 not in (sizes[0][1], sizes[1][1]):
-        return x[:1].expand(n, *x.shape[1:])
-    letters_first = sizes[0][1] == 4
-    letters = torch.randint(4, (n, sizes[letters_first][1]), generator=generator, device="cpu")
-    one_hot = functional.one_hot(letters, 4)
-    return (one_hot.transpose(1, 2) if letters_first else one_hot).reshape(n, *x.shape[1:]).to(x)
+    return tail.features(tree_map(lambda x: random_like(x, n, generator), example))
 
 
 def _evaluated(tail: Tail, maps: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:

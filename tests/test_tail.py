@@ -358,14 +358,15 @@ def test_a_shared_cut_holds_the_other_branch_at_the_first_row_and_says_so():
     assert not torch.allclose(held[1], own[1], **CLOSE)
 
 
-def test_a_mask_that_has_no_gradient_is_still_a_shared_cut():
+@pytest.mark.parametrize("example", [one_hot(2, 40), torch.zeros(1, 4, 40)], ids=["sequences", "zeros"])
+def test_a_mask_that_has_no_gradient_is_still_a_shared_cut(example):
     class Masked(Toy):
         def forward(self, x):
             seen = (x[:, 0] > 0).float()[:, None]
             return self.out((self.conv(x) * seen).amax(2))
 
     with pytest.warns(UserWarning, match="first row of example_input"):
-        assert Tail(seeded(Masked), "conv", example_input=one_hot(2, 40)).cut == "shared"
+        assert Tail(seeded(Masked), "conv", example_input=example).cut == "shared"
 
 
 def test_a_layer_called_twice_asks_which_call():

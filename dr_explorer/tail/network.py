@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .likeness import random_like
 from .private import HALF, is_keras, named_layers, private_copy
 from .trees import as_tensors, tensors, tree_map
 
@@ -92,14 +93,19 @@ class Network:
         )
 
     def shuffled(self, generator_seed: int = 0) -> tuple:
-        """The example with its positions in another order: other values, as valid as the first."""
+        """The example with its positions in another order: other values, as valid as the first.
+
+        Where every position has the same, zeros mostly, random sequences.
+        """
         generator = torch.Generator("cpu").manual_seed(generator_seed)
 
         def shuffle(x):
             if not self._batched(x) or x.ndim < 2:
                 return x
             axis = x.ndim - 2 if x.ndim > 2 and x.shape[-1] == 4 else x.ndim - 1
-            return x.index_select(axis, torch.randperm(x.shape[axis], generator=generator, device="cpu").to(x.device))
+            order = torch.randperm(x.shape[axis], generator=generator, device="cpu").to(x.device)
+            other = x.index_select(axis, order)
+            return random_like(x, len(x), generator).clone() if torch.equal(other, x) else other
 
         return tree_map(shuffle, self.example)
 
