@@ -11,6 +11,7 @@ from networks import Toy, one_hot, seeded, toys
 from torch import nn
 
 from dr_explorer.tail import Tail, list_layers
+from dr_explorer.tail.recurrences import for_cudnn
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order
 
@@ -140,3 +141,31 @@ def test_a_layer_that_reads_single_bases_is_not_suggested_even_where_it_alone_is
     table = list_layers(seeded(Skips), one_hot(1, 40))
     assert table.set_index("name").cut["lift"] == "clean"
     assert table.name[table.suggested].tolist() == ["blocks.1"]
+
+
+@pytest.mark.parametrize("name", ["danq", "gru"])
+def test_recurrences_are_put_into_training_mode_for_cudnn_and_compute_the_same(name: str) -> None:
+    """On CUDA alone they are; what it does to a network or an exported program can be seen anywhere."""
+    model, x = toys()[name]
+    with torch.no_grad():
+        expected = model.eval()(x)
+    program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    for module in (model, torch.export.unflatten(program)):
+        for part in module.modules():
+            for_cudnn(part)
+        torch.testing.assert_close(module(x), expected, **CLOSE)
+        graphs = [part.graph for part in module.modules() if isinstance(getattr(part, "graph", None), torch.fx.Graph)]
+        calls = [
+            node
+            for graph in graphs
+            for node in graph.nodes
+            if str(node.target) in ("aten.lstm.input", "aten.gru.input")
+        ]
+        modules = [part for part in module.modules() if isinstance(part, nn.RNNBase)]
+        assert [node.args[6] for node in calls] + [part.training for part in modules] == [True]
+
+
+def test_a_network_that_holds_itself_is_no_part_of_itself() -> None:
+    model, x = toys()["sequential"]
+    model.about = {"network": model}
+    assert list_layers(model, x).name.tolist() == [str(i) for i in range(10)]

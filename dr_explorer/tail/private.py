@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .recurrences import for_cudnn
 from .trees import tensors
 
 #: Where a module keeps what it has registered.
@@ -38,19 +39,19 @@ def _children(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield from _in_containers(name, value)
 
 
-def _in_containers(name: str, value: Any) -> Iterator[tuple[str, nn.Module]]:
-    """The modules in plain lists and dicts, at any depth, which register nothing."""
+def _in_containers(name: str, value: Any, depth: int = 3) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in plain lists and dicts, and in those within, which register nothing."""
     entries = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
     for key, entry in entries:
         if isinstance(entry, nn.Module):
             yield f"{name}.{key}", unwrap(entry)
-        else:
-            yield from _in_containers(f"{name}.{key}", entry)
+        elif depth > 1 and type(entry) in (dict, list, tuple):
+            yield from _in_containers(f"{name}.{key}", entry, depth - 1)
 
 
 def named_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every module below `module` by dotted name, once."""
-    seen: set[int] = set()
+    seen = {id(module)}
 
     def below(parent: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
         for name, child in _children(parent):
@@ -192,10 +193,8 @@ def _settle(module: nn.Module, device, notes: list[str]) -> tuple[torch.device, 
     dtype = torch.float64 if kinds == {torch.float64} else torch.float32
     for part in parts:
         part.to(device, dtype)
-        if device.type == "cuda" and isinstance(part, nn.RNNBase):
-            # cuDNN has no backward pass for recurrences in eval mode; without dropout the two modes are the same.
-            part.dropout = 0.0
-            part.train()
+        if device.type == "cuda":
+            for_cudnn(part)
         if isinstance(part, nn.TransformerEncoder):
             part.use_nested_tensor = False  # a padding mask would pack the rows, which no layer's map can be read from
         for name, value in vars(part).items():
