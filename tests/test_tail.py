@@ -336,6 +336,29 @@ def test_a_hidden_squash_is_warned_of():
     assert any("[0, 1]" in note for note in tail.notes)
 
 
+@pytest.mark.parametrize(
+    ("finish", "squash"),
+    [
+        (lambda y: 100 * torch.sigmoid(y), "sigmoid"),
+        (lambda y: torch.sigmoid(y).clamp(1e-6, 1 - 1e-6), "sigmoid"),
+        (lambda y: y.softmax(1)[:, 1:] - y.softmax(1)[:, :1], "softmax"),
+        (lambda y: y.log_softmax(1)[:, 1:] - y.log_softmax(1)[:, :1], None),  # a log-odds goes on
+        (lambda y: y * torch.sigmoid(y), None),  # and so does a gate
+    ],
+)
+def test_a_squash_that_cannot_be_left_out_is_warned_of_where_it_saturates(finish, squash):
+    class Finished(Functional):
+        def forward(self, x):
+            return finish(super().forward(x))
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        tail = Tail(seeded(Finished), "conv", example_input=one_hot(2, 40))
+    assert tail.squash is None
+    assert [f"come from a {squash}, scaled" in str(w.message) for w in told] == ([True] if squash else [])
+    assert all(w.filename == __file__ for w in told)  # it points at who made the tail
+
+
 def test_behind_the_squash_there_is_nothing_to_ascend():
     model, x = toys()["sequential"]
     with pytest.raises(ValueError, match="comes after the output's softmax"):

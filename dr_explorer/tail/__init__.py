@@ -152,7 +152,7 @@ class Tail:
             self.n_targets = self.logits(self._maps[:1]).shape[1]
         small = self._maps[0].numel() <= _SMALL // _FEW and self.device.type == "cpu" and not self._network.fixed
         self._replay = record(self._run, self._maps, self.n_targets) if small else None
-        self._check_squash()
+        self._check_squash(seen.hidden)
 
     @property
     def example(self) -> tuple[Any, ...]:
@@ -305,21 +305,28 @@ class Tail:
                 "shows clean cuts"
             )
             self.notes.append(message)
-            warnings.warn(message, UserWarning, stacklevel=3)
+            warnings.warn(message, UserWarning, stacklevel=4)
 
-    def _check_squash(self) -> None:
+    def _check_squash(self, hidden: str | None) -> None:
         if self.squash is not None:
             return
-        with torch.no_grad():
-            outputs = [self.logits(self._maps * factor) for factor in _PROBES]
-        if all(bool(((y >= 0) & (y <= 1)).all()) for y in outputs) and float(torch.stack(outputs).std()) > 0:
+        advice = "Give the logits with output=, or leave the squash out of the network"
+        if hidden is not None:
+            message = (
+                f"the network's outputs come from a {hidden}, scaled, clamped or averaged: the ascent stops where it "
+                f"saturates. {advice}"
+            )
+        else:
+            with torch.no_grad():
+                outputs = [self.logits(self._maps * factor) for factor in _PROBES]
+            if not all(bool(((y >= 0) & (y <= 1)).all()) for y in outputs) or float(torch.stack(outputs).std()) == 0:
+                return
             message = (
                 "the network's outputs stay within [0, 1], but no sigmoid or softmax was found at its end: if these "
-                "are probabilities, the ascent stops where they saturate. Give the logits with output=, or leave the "
-                "squash out of the network"
+                f"are probabilities, the ascent stops where they saturate. {advice}"
             )
-            self.notes.append(message)
-            warnings.warn(message, UserWarning, stacklevel=3)
+        self.notes.append(message)
+        warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def _choose(network: Network, seen: Watched, layer: Any) -> Call:

@@ -14,7 +14,7 @@ from . import lineage
 from .axes import Axes, find_axes
 from .network import Network
 from .private import type_name
-from .squash import Squashes, find_squash
+from .squash import Squashes, find_squash, hidden_squash
 from .trees import outline, tensors, tree_map
 
 #: Types that begin the dense part of a network.
@@ -83,6 +83,7 @@ class Watched:
     calls: list[Call]
     squash: str | None
     skip: frozenset[int]  # numbers of the squash calls to leave out
+    hidden: str | None  # a squash that cannot be left out
 
 
 def _run(
@@ -213,7 +214,7 @@ def watch(network: Network) -> Watched:
             call.convolution = depth.get(r["made"], 0) if lineage.is_convolution(r["made"], marks) else 0
             call.dense = bool(_DENSE.search(r["type"])) or lineage.is_dense(r["made"], marks)
         calls.append(call)
-    return Watched(calls, squash, skip)
+    return Watched(calls, squash, skip, None if squash else hidden_squash(mode, output))
 
 
 def _several(structure: Any) -> bool:

@@ -37,6 +37,7 @@ RESHAPING = (
     "AsStrided",
 )
 _JOINING = ("Cat", "Stack")
+_SCALING = ("Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Clamp", "Mean", "Sum", "Index")
 _CARRYING = (*RESHAPING, *_JOINING, "ConstantPad")  # an input on its way to a first convolution
 _SOURCE = "torch::autograd::AccumulateGrad"
 #: Operations whose result has its channels on the last axis (after which views may follow).
@@ -221,9 +222,12 @@ def _maker(node: Node | None, kinds: tuple[str, ...], passed: tuple[str, ...], m
     return None
 
 
-def ends(node: Node | None) -> list[Node]:
-    """The nodes a tensor's numbers come from unchanged: itself, or what is behind reshaping and joining."""
-    return list(_behind(node, RESHAPING + _JOINING))
+def ends(node: Node | None, *, scaled: bool = False) -> list[Node]:
+    """The nodes a tensor's numbers come from unchanged: itself, or what is behind reshaping and joining.
+
+    With `scaled`, those from which they come up to scaling, adding and averaging.
+    """
+    return list(_behind(node, RESHAPING + _JOINING + (_SCALING if scaled else ())))
 
 
 def _behind(node: Node | None, passed: tuple[str, ...]) -> Iterator[Node]:

@@ -54,6 +54,17 @@ class Squashes(TorchFunctionMode):
         return result
 
 
+def hidden_squash(mode: Squashes, output: torch.Tensor) -> str | None:
+    """The squash from which everything in the output comes, scaled, clamped or averaged: it saturates all the same.
+
+    Differences of logarithms of probabilities do not.
+    """
+    made = {node: name for name, node in mode.calls if node is not None}
+    found = {made.get(node) for node in ends(output.grad_fn, scaled=True)}
+    name = found.pop() if len(found) == 1 else None
+    return name if name in ("sigmoid", "softmax") else None
+
+
 def find_squash(mode: Squashes, output: torch.Tensor) -> tuple[str | None, frozenset[int]]:
     """The squash at the end of what ran under `mode`: its name, and the numbers of its calls.
 
