@@ -18,7 +18,7 @@ from .network import Network
 from .private import named_layers, unwrap
 from .replay import record
 from .shortcuts import check_rows, depends_on_input, quickest, same_rows
-from .surroundings import undisturbed
+from .surroundings import mixed_precision, undisturbed
 from .trees import tensors, tree_map
 
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
@@ -186,8 +186,11 @@ class Tail:
         torch.OutOfMemoryError, MemoryError
             Where these are too many maps at once, on a GPU or a CPU.
         """
+        if mixed_precision():
+            with undisturbed():
+                return self.value_and_grad(maps, targets)
         small = self._replay is not None and maps.numel() <= _SMALL
-        with undisturbed(), torch.set_grad_enabled(not small):
+        with torch.inference_mode(False), torch.set_grad_enabled(not small):
             columns, picked = self._picked(targets)
             try:
                 if small:

@@ -11,18 +11,18 @@ import torch
 _KINDS = ("cpu", "cuda")
 
 
+def mixed_precision() -> list[str]:
+    """Where it is switched on just now."""
+    return [kind for kind in _KINDS if torch.is_autocast_enabled(kind)]
+
+
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Without inference mode, in which nothing made has a gradient, ever; and without automatic mixed precision.
 
     A network that switches mixed precision on within its own forward pass still does.
     """
-    mixed = [kind for kind in _KINDS if torch.is_autocast_enabled(kind)]
-    with torch.inference_mode(False):
-        if not mixed:
-            yield
-            return
-        with contextlib.ExitStack() as stack:
-            for kind in mixed:
-                stack.enter_context(torch.autocast(kind, enabled=False))
-            yield
+    with torch.inference_mode(False), contextlib.ExitStack() as stack:
+        for kind in mixed_precision():
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
