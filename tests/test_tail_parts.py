@@ -169,3 +169,18 @@ def test_a_network_that_holds_itself_is_no_part_of_itself() -> None:
     model, x = toys()["sequential"]
     model.about = {"network": model}
     assert list_layers(model, x).name.tolist() == [str(i) for i in range(10)]
+
+
+@pytest.mark.parametrize("as_module", [True, False], ids=["module", "function"])
+def test_a_head_of_its_own_may_be_the_output_and_leaves_cuts_clean(as_module: bool) -> None:
+    """Its weights, which are nobody's to freeze in a function, are no second way from the input."""
+    model, x = toys()["functional"]
+    head = seeded(lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 2)))
+    head.train(as_module)
+    tail = Tail(model, "conv", example_input=x, output=head if as_module else lambda y: head(y))
+    assert tail.cut == "clean"
+    with torch.no_grad():
+        expected = head[1](model.eval()(x))
+    torch.testing.assert_close(tail.logits(tail.features(x)), expected, **CLOSE)
+    assert head.training == as_module
+    assert all(p.requires_grad for p in head.parameters())

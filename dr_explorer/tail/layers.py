@@ -88,12 +88,17 @@ class Watched:
 
 def _run(
     network: Network, inputs: tuple, mode: Squashes, sources: frozenset[tuple[str, int]] = frozenset()
-) -> tuple[list[dict], torch.Tensor]:
+) -> tuple[list[dict], torch.Tensor, list[torch.Tensor]]:
     """One forward pass in which every layer's first tensor passes through a node of its own in the autograd graph.
 
     The graph begins at inputs that require a gradient, and at the layer calls in `sources`.
+
+    Returns
+    -------
+    Records of the calls, the output, and the tensors at which the graph begins.
     """
     records: list[dict] = []
+    leaves = tensors(inputs)
     clock = [0]
     counts: dict[str, int] = {}
     open_calls: list[dict] = []
@@ -121,6 +126,7 @@ def _run(
             record["made"] = tensor.grad_fn
             if tensor.grad_fn is None and (name, record["number"]) in sources:
                 tensor = tensor.detach().requires_grad_(tensor.is_floating_point())
+                leaves.append(tensor)
             with torch.enable_grad():  # a part of the network may run without
                 marked = tensor.clone()
             record.update(end=clock[0], node=marked.grad_fn, structure=outline(out))
@@ -142,7 +148,7 @@ def _run(
     finally:
         for handle in handles:
             handle.remove()
-    return records, output
+    return records, output, leaves
 
 
 def _with_graph(inputs: tuple) -> tuple:
@@ -154,7 +160,7 @@ def watch(network: Network) -> Watched:
     two, three = (network.fixed,) * 2 if network.fixed else (2, 3)
     shuffled = network.shuffled()
     with torch.enable_grad():
-        other, _ = _run(network, _with_graph(network.rows(three, shuffled)), Squashes())
+        other, _, _ = _run(network, _with_graph(network.rows(three, shuffled)), Squashes())
         later = {(r["layer"], r["number"]): r["out"] for r in other}
         sources: set[tuple[str, int]] = set()
         if any(r["node"] is None and r["out"].is_floating_point() for r in other):
@@ -165,9 +171,9 @@ def watch(network: Network) -> Watched:
                 if r["node"] is None and again is not None and not torch.equal(r["out"], again):
                     sources.add((r["layer"], r["number"]))
         mode = Squashes()
-        records, output = _run(network, _with_graph(network.rows(two)), mode, frozenset(sources))
+        records, output, leaves = _run(network, _with_graph(network.rows(two)), mode, frozenset(sources))
     squash, skip = find_squash(mode, output)
-    clean = lineage.bottlenecks(output.grad_fn)
+    clean = lineage.bottlenecks(output.grad_fn, leaves)
     reached = set(lineage.ancestry(output.grad_fn))
     depth = lineage.depths(output.grad_fn)
     marks = {r["node"] for r in records if r["node"] is not None}

@@ -1,12 +1,12 @@
 """What the autograd graph of one forward pass tells: who depends on whom, and which axis holds the channels.
 
 Every question here is about *how the output was made*, whatever Python made it: plain modules, functional calls, loops,
-Keras layers or an exported program leave the same graph. Weights are frozen, so the graph's only leaves are the inputs.
+Keras layers or an exported program leave the same graph. The network's weights are frozen: its leaves are the inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 
@@ -113,15 +113,18 @@ def ancestry(node: Node | None) -> list[Node]:
     return order[::-1]
 
 
-def bottlenecks(output: Node | None) -> set[Node]:
-    """The nodes that *every* path from the output back to an input passes: where a cut is clean.
+def bottlenecks(output: Node | None, inputs: Iterable[torch.Tensor]) -> set[Node]:
+    """The nodes that *every* path from the output back to one of `inputs` passes: where a cut is clean.
 
-    In topological order, a node is one exactly when no edge jumps over it.
+    In topological order, a node is one exactly when no edge jumps over it. Other leaves, such as the weights of a head
+    that somebody uses in ``output=``, are no inputs.
     """
     order = ancestry(output)
+    leaves = {id(x) for x in inputs}
+    sources = {node for node in order if node.name() == _SOURCE and id(node.variable) in leaves}
     fed: set[Node] = set()
     for node in reversed(order):
-        if node.name() == _SOURCE or any(p in fed for p in parents(node)):
+        if node in sources or any(p in fed for p in parents(node)):
             fed.add(node)
     order = [node for node in order if node in fed]
     place = {node: i for i, node in enumerate(order)}
@@ -129,7 +132,7 @@ def bottlenecks(output: Node | None) -> set[Node]:
     end = len(order)
     jumps = [0] * (end + 2)
     for node in order:
-        ahead = [end] if node.name() == _SOURCE else [place[p] for p in parents(node) if p in fed]
+        ahead = [end] if node in sources else [place[p] for p in parents(node) if p in fed]
         for target in ahead:
             jumps[place[node] + 1] += 1
             jumps[target] -= 1

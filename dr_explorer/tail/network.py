@@ -49,7 +49,9 @@ class Network:
         # Names and modules of the original and of the copy run in parallel.
         self.layers = dict(named_layers(self.module))
         self.output = (lambda y: y) if output is None else output
-        if not callable(self.output):
+        if isinstance(output, nn.Module):  # a head of its own: frozen and in eval mode like the rest
+            self.output = private_copy(output, self.device, [])[1].to(self.dtype)
+        elif not callable(self.output):
             self.output = lambda y: y[output]
         self.path: tuple = ()
         self.rank, self.cast = 2, False
