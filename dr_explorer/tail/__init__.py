@@ -289,10 +289,10 @@ class Tail:
     def _typical_maps(self) -> torch.Tensor:
         network = self._network
         n = network.fixed or 2
-        natural = self._cut.features(network.rows(n))
-        same_rows(natural)
-        natural = natural[:1]
-        other = self._cut.features(network.rows(n, network.shuffled()))[:1]
+        both = [self._cut.features(network.rows(n, inputs)) for inputs in (None, network.shuffled())]
+        for maps in both:
+            same_rows(maps)
+        natural, other = (maps[:1] for maps in both)
         generator = torch.Generator("cpu").manual_seed(0)
         size = max(float(natural.abs().max()), float(other.abs().max()), 1e-3)
         random = (
