@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from dr_explorer.association import best_sets
-from dr_explorer.groups import Feature, Scene, all_corners, corners, features, moved, outputs, peaks, weak
+from dr_explorer.groups import Feature, Scene, all_corners, corners, features, moved, outputs, weak
 from dr_explorer.logic import MOST_FEATURES, Reading, read, unclear
+from dr_explorer.moving import needed
+from dr_explorer.patterns import held, patterns, seen
 from dr_explorer.presence import learned, written_into
-from dr_explorer.scenes import peak, scene_of
+from dr_explorer.scenes import scene_of
 
 # Channels tried as seeds; beyond that, those whose own strong level moves the class most.
 MOST_SEEDS = 48
@@ -111,13 +113,16 @@ def read_class(model, layer, target: int = 0, *, threshold: float = 0.0, **looki
 
 def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> list[tuple[float, tuple[int, ...]]]:
     """The best set of each size: how well it explains the outputs, and which of the features it has."""
-    x, written = written_into(scene, tried)
-    maxima = peaks(scene, x)
-    present = learned(tried, maxima, written, [one.seed for one in tried])
-    maxima, said = _explained(scene, target, x, maxima)
-    states = present(maxima)
+    placed = [needed(scene, *one.placed(), target) for one in tried]
+    filters = patterns(scene, tried, placed)
+    x, written = written_into(scene, placed)
+    levels = seen(scene, x, filters)
+    n_channels = levels.shape[1] - len(filters)
+    present = learned(tried, levels, written, [one.seed for one in tried] + list(range(n_channels, levels.shape[1])))
+    levels, said = _explained(scene, target, x, levels, filters)
+    states = present(levels)
     typical = scene.first(scene.n_backgrounds)
-    by_chance = present(peak(typical.maps).numpy())
+    by_chance = present(held(typical.maps, filters).numpy())
     best = []
     for size in range(1, min(keep, len(tried)) + 1):
         sets = best_sets(states, said, size, N_COMPARED)
@@ -135,14 +140,16 @@ def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> li
 
 def _read(scene: Scene, chosen: list[Feature], target: int, threshold: float, by_size: tuple[float, ...]) -> Found:
     """The logic of some features, and whether it explains what the network says."""
-    x, written = written_into(scene, chosen)
-    maxima = peaks(scene, x)
-    present = learned(chosen, maxima, written)
-    clean = scene.freest(present(scene.chance).sum(0))
+    placed = [needed(scene, *one.placed(), target) for one in chosen]
+    filters = patterns(scene, chosen, placed)
+    x, written = written_into(scene, placed)
+    levels = seen(scene, x, filters)
+    present = learned(chosen, levels, written)
+    clean = scene.freest(present(held(scene.maps, filters).numpy()).sum(0))
     chosen = [moved(clean, one) for one in chosen]
     reading = read(corners(clean, chosen, target), threshold=threshold)
-    maxima, said = _explained(scene, target, x, maxima)
-    states = present(maxima)
+    levels, said = _explained(scene, target, x, levels, filters)
+    states = present(levels)
     deciding = [k for k in range(len(chosen)) if (reading.bits.take(0, k) != reading.bits.take(1, k)).any()]
     if 0 < len(deciding) < len(chosen) and reading.logic != "additive":
         chosen, states = [chosen[k] for k in deciding], states[deciding]
@@ -158,15 +165,16 @@ def _read(scene: Scene, chosen: list[Feature], target: int, threshold: float, by
     return Found(chosen, reading, explained, by_size)
 
 
-def _explained(scene: Scene, target: int, x: np.ndarray, maxima: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences whose outputs have to be explained, as their maxima (N, K), and these outputs (N,).
+def _explained(scene: Scene, target: int, x: np.ndarray, levels: np.ndarray, filters) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences whose outputs have to be explained, as what their maps hold (N, K + F), and these outputs (N,).
 
     The given ones, or, with none given, those that features were written into: in random sequences two motifs hardly
     ever meet.
     """
     if scene.given:
-        x, maxima = scene.pool[:N_EXPLAINED], scene.maxima[:N_EXPLAINED]
-    return maxima, outputs(scene, x)[:, target]
+        x = scene.pool[:N_EXPLAINED]
+        levels = seen(scene, x, filters)
+    return levels, outputs(scene, x)[:, target]
 
 
 def _concordance(table: np.ndarray, said: np.ndarray) -> float:

@@ -79,6 +79,10 @@ class Feature:
         """The windows one-hot, (4, w) each."""
         return [dna.one_hot(window)[0] for window in self.windows]
 
+    def placed(self) -> tuple[list[np.ndarray], list[int]]:
+        """The windows that differ, one-hot, and where they start: they come again and again over the backgrounds."""
+        return self.words()[:N_WINDOWS], self.starts[:N_WINDOWS]
+
 
 def feature(scene: Scene, seed: int, members=None) -> Feature:
     """A channel's group, or the group given, with its rows when the seed's windows stand in the backgrounds."""

@@ -1,4 +1,4 @@
-"""Which features are present in a sequence, told from its channels' maxima.
+"""Which features are present in a sequence, told from its channels' maxima and what its map holds of their patterns.
 
 A motif raises several channels, other motifs raise some of the same ones, and parts of it occur by chance. What tells
 it from all of them is learned from sequences in which it is known to stand: backgrounds into which the features'
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dr_explorer.groups import Feature, Scene
+from dr_explorer.discriminant import discriminant
+from dr_explorer.groups import Feature
+from dr_explorer.patterns import Placed
+from dr_explorer.scenes import Scene
 
 # Sequences that features are written into, and how many are written into each on average where there are many.
 N_WRITTEN = 4_096
 EACH = 2.0
-# This part of a channel's own variance is added to it. Channels that see one motif rise together almost exactly; their
-# small differences are not to be trusted.
-RIDGE = 0.05
 # A feature whose windows raise another's channel by more than this part of its range may be the same motif: where it
 # was written, the other cannot be called absent.
 SAME = 0.6
@@ -37,7 +37,7 @@ class Presence:
     Attributes
     ----------
     channels : int array (C,)
-        The channels looked at.
+        The columns looked at.
     weights : float array (F, C)
     offsets : float array (F,)
         A feature is present where ``maxima[:, channels] @ weights + offset`` is above 0.
@@ -48,7 +48,7 @@ class Presence:
     offsets: np.ndarray
 
     def __call__(self, maxima: np.ndarray) -> np.ndarray:
-        """Which features are present, 0 or 1: maxima (N, K) -> (F, N)."""
+        """Which features are present, 0 or 1: maxima, as for `learned`, -> (F, N)."""
         return (self.weights @ maxima[:, self.channels].T + self.offsets[:, None] > 0).astype(int)
 
 
@@ -57,10 +57,10 @@ def learned(features: Sequence[Feature], maxima: np.ndarray, written: np.ndarray
 
     Parameters
     ----------
-    features : as for `written_into`.
-    maxima : (N, K) of the sequences it made.
+    features : whose windows were written.
+    maxima : (N, K + F) of the sequences it made, as `dr_explorer.patterns.seen` gives them; or the channels' alone.
     written : (F, N) which features stand in which.
-    channels : to look at; default all.
+    channels : columns to look at; default all.
 
     Notes
     -----
@@ -75,44 +75,36 @@ def learned(features: Sequence[Feature], maxima: np.ndarray, written: np.ndarray
     for k, here in enumerate(written.astype(bool)):
         others = (raised[:, k] > SAME) & (np.arange(len(features)) != k)
         without = ~here & ~written[others].any(axis=0)
-        weight, offset = _discriminant(seen[here], seen[without])
+        weight, offset = discriminant(seen[here], seen[without])
         for _ in range(ROUNDS):
             sure = without & (seen @ weight + offset <= 0)
             if sure.sum() < FEWEST:
                 break
-            weight, offset = _discriminant(seen[here], seen[sure])
+            weight, offset = discriminant(seen[here], seen[sure])
         weights.append(weight)
         offsets.append(offset)
     return Presence(channels, np.array(weights), np.array(offsets))
 
 
-def _discriminant(present: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights (C,) and offset of Fisher's discriminant of two samples (N, C)."""
-    centre, other = present.mean(0), absent.mean(0)
-    spread = (present - centre).T @ (present - centre) + (absent - other).T @ (absent - other)
-    variance = np.diag(spread)
-    # A channel that never moves has no say; the term keeps its row solvable.
-    spread = spread + np.diag(RIDGE * variance + 1e-9 * max(variance.sum(), 1e-30))
-    weight = np.linalg.solve(spread, centre - other)
-    return weight, -float(weight @ (centre + other)) / 2
+def written_into(scene: Scene, placed: Sequence[Placed], n: int = N_WRITTEN) -> tuple[np.ndarray, np.ndarray]:
+    """Backgrounds with windows written in at random: sequences (n, 4, L), and which were written (F, n).
 
-
-def written_into(scene: Scene, features: Sequence[Feature], n: int = N_WRITTEN) -> tuple[np.ndarray, np.ndarray]:
-    """Backgrounds with features' windows written in at random: sequences (n, 4, L), which were written (F, n).
-
-    Each in half of the sequences, or, of many, so rarely that there are `EACH` in each on average; a window that would
-    overlap another is left out.
+    Parameters
+    ----------
+    placed : for each feature its windows, one-hot (4, w), and where they start.
+    n : sequences. Each feature stands in half of them, or, of many, so rarely that there are `EACH` in each on average;
+        a window that would overlap another is left out.
     """
-    rng = np.random.default_rng([scene.random_state, n, len(features)])
+    rng = np.random.default_rng([scene.random_state, n, len(placed)])
     x = scene.backgrounds[np.arange(n) % len(scene.backgrounds)].copy()
-    written = rng.random((len(features), n)) < min(0.5, EACH / len(features))
-    words = [one.words() for one in features]
+    written = rng.random((len(placed), n)) < min(0.5, EACH / len(placed))
     taken = np.zeros((n, x.shape[2]), bool)
     for row, k in rng.permutation(np.argwhere(written.T)):
-        b = rng.integers(len(words[k]))
-        at = slice(features[k].starts[b], features[k].starts[b] + words[k][b].shape[1])
+        words, starts = placed[k]
+        b = rng.integers(len(words))
+        at = slice(starts[b], starts[b] + words[b].shape[1])
         if taken[row, at].any():
             written[k, row] = False
             continue
-        x[row, :, at], taken[row, at] = words[k][b], True
+        x[row, :, at], taken[row, at] = words[b], True
     return x, written

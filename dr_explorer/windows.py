@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dr_explorer.moving import moving
 from dr_explorer.scenes import Scene, peaks
 
 N_WINDOWS = 32
@@ -18,6 +19,8 @@ N_CANDIDATES = 96
 PSEUDOCOUNT = 2.0
 # Times that the shares are taken anew from the windows chosen by them: of a channel that sees two motifs, one is left.
 SETTLES = 3
+# Windows that score less than this part of the one most like the others hold something else.
+ALIKE = 0.5
 # A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
 KEEPS = 0.9
 # Letters beside it that may belong to the motif, which can be longer than what one channel sees of it: those whose
@@ -31,7 +34,8 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
 
     The sequences are those with the group's strongest response; the part is what the seed needs of them, found by
     halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it. Of these
-    windows the ones most like each other are taken: where the channel sees a part of a motif only, the rest of it
+    windows the ones are taken that move the classes (a channel may prefer a chance likeness to the motif it is used
+    for), and of those the ones most like each other: where the channel sees a part of a motif only, the rest of it
     stands beside the true instances and not beside the chance ones.
     """
     n = min(N_CANDIDATES, len(scene.pool))
@@ -56,10 +60,11 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
     chosen = []
     for first in range(0, len(x), n):
         mine = np.arange(first, first + n)
-        order, left, right = _most_alike(x[mine], start[mine], stop[mine])
-        best = mine[order]
-        low, high = np.maximum(start[best] - left, 0), np.minimum(stop[best] + right, length)
-        chosen.append(([x[i, :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
+        low, high = np.maximum(start[mine] - FLANK, 0), np.minimum(stop[mine] + FLANK, length)
+        mine = mine[moving(scene, [x[i, :, a:b] for i, a, b in zip(mine, low, high, strict=True)], low)]
+        best, low, high = most_alike(x[mine], start[mine], stop[mine])
+        low, high = np.maximum(low, 0), np.minimum(high, length)
+        chosen.append(([x[mine[i], :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
     return chosen
 
 
@@ -82,17 +87,19 @@ def _exciting(response: np.ndarray, by_chance: np.ndarray | None, n: int) -> np.
     return order[np.linspace(0, beyond - 1, n).astype(int)]
 
 
-def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Which windows look most like the others, (N_WINDOWS,), and how many letters on either side belong to them.
+def most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which windows look most like the others, (N_WINDOWS,), and where they start and end with what belongs to them.
 
-    Windows are laid on each other by their first needed letter. Letters beside the needed ones belong to the motif as
-    far as their shares say anything; windows are scored by the log-odds of the shares over all of it, and equals keep
-    the order of their strength.
+    Windows are laid on each other by their first needed letter, or by their last one: where a channel needs more of
+    one window than of another, only one of them is the same letter of the motif in all. Letters beside the needed ones
+    belong to the motif as far as their shares say anything; windows are scored by the log-odds of the shares over all
+    of it, and equals keep the order of their strength.
     """
     core = int(np.median(stop - start))
-    padded = np.pad(x, ((0, 0), (0, 0), (FLANK, core + FLANK))).astype(float)
-    laid = np.stack([row[:, at : at + core + 2 * FLANK] for row, at in zip(padded, start, strict=True)])
-    shares = (laid.sum(0) + PSEUDOCOUNT) / (laid.sum(0) + PSEUDOCOUNT).sum(0)
+    ways = [_laid(x, first, core) for first in (start, stop - core)]
+    told = [(_shares(way) * np.log2(_shares(way))).sum() for way in ways]
+    laid, first = (ways[1], stop - core) if told[1] > told[0] else (ways[0], start)
+    shares = _shares(laid)
     telling = 2 + (shares * np.log2(shares)).sum(0) > TELLING
     left = int(np.argmin([*telling[:FLANK][::-1], False]))
     right = int(np.argmin([*telling[FLANK + core :], False]))
@@ -100,9 +107,20 @@ def _most_alike(x: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.
     for _ in range(SETTLES):
         score = (laid[..., motif] * np.log(4 * shares[:, motif])).sum((1, 2))
         best = np.argsort(-score.round(6), kind="stable")[:N_WINDOWS]
-        counts = laid[best].sum(0) + PSEUDOCOUNT
-        shares = counts / counts.sum(0)
-    return best, left, right
+        best = best[score[best] >= score[best[0]] - (1 - ALIKE) * np.abs(score[best[0]])]
+        shares = _shares(laid[best])
+    return best, first[best] - left, first[best] + core + right
+
+
+def _laid(x: np.ndarray, first: np.ndarray, core: int) -> np.ndarray:
+    """Windows cut at the same distance from a letter of each, `FLANK` letters on either side: (N, 4, w)."""
+    padded = np.pad(x, ((0, 0), (0, 0), (FLANK + core, core + 2 * FLANK))).astype(float)
+    return np.stack([row[:, at + core : at + 2 * core + 2 * FLANK] for row, at in zip(padded, first, strict=True)])
+
+
+def _shares(laid: np.ndarray) -> np.ndarray:
+    counts = laid.sum(0) + PSEUDOCOUNT
+    return counts / counts.sum(0)
 
 
 def _halve(low: np.ndarray, high: np.ndarray, holds: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch import nn
 
 from dr_explorer import groups, presence
 from dr_explorer.groups import Feature
+from dr_explorer.sequences import one_hot
 from dr_explorer.tail import Tail
 
 LENGTH = 40
@@ -87,11 +88,8 @@ def test_windows_are_written_whole_and_where_it_is_said(n_features):
     rng = np.random.default_rng(0)
     words = ["".join(rng.choice(list("ACGT"), 10)) for _ in range(n_features)]
     starts = rng.integers(0, LENGTH - 10, n_features)
-    made = [
-        Feature(0, np.array([0]), np.zeros(2), torch.zeros(1, 1, 1), [word], [int(at)])
-        for word, at in zip(words, starts, strict=True)
-    ]
-    x, written = presence.written_into(scene, made, 600)
+    placed = [([one_hot([word])[0]], [int(at)]) for word, at in zip(words, starts, strict=True)]
+    x, written = presence.written_into(scene, placed, 600)
     assert (x.sum(1) == 1).all()
     share = min(0.5, presence.EACH / n_features)
     for word, at, where in zip(words, starts, written, strict=True):
