@@ -8,6 +8,7 @@ out by themselves, since they explain nothing that the motif does not; so does a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from dr_explorer.association import best_sets
 from dr_explorer.groups import Feature, Scene, all_corners, corners, features, moved, outputs, weak
 from dr_explorer.logic import MOST_FEATURES, Reading, read, unclear
+from dr_explorer.map_pairs import check_channels
 from dr_explorer.moving import needed
 from dr_explorer.patterns import held, patterns, seen
 from dr_explorer.presence import learned, written_into
@@ -51,7 +53,8 @@ class Found:
     explained : float
         Concordance of the table's logits with the network's own over sequences: 1 where they are equal.
     by_size : tuple of float
-        The best such correlation with one, two, three features, while looking for them on fewer backgrounds.
+        The best such correlation with one, two, three features, while looking for them on fewer backgrounds; empty
+        where they were named.
     """
 
     features: list[Feature]
@@ -96,19 +99,50 @@ def find(scene: Scene, target: int, *, seeds=None, keep: int = MOST_FEATURES, th
     return _read(scene, [tried[k] for k in best[size][1]], target, threshold, by_size)
 
 
-def read_class(model, layer, target: int = 0, *, threshold: float = 0.0, **looking) -> Found:
+def read_class(model, layer, target: int = 0, *, channels=None, threshold: float = 0.0, **looking) -> Found:
     """The features that decide a class of a network and their logic: `find`, from a model.
 
     Parameters
     ----------
     model, layer : as for `dr_explorer.resolve`.
     target : column of the class.
+    channels : one to three seeds of features, whose logic is read instead of that of features looked for: of three the
+        whole cube of eight corners. "unclear" where they do not explain what the network says of the sequences.
     threshold : the logit above which the class counts as called.
     **looking : as for `dr_explorer.scenes.scene_of`; best with ``sequences``, one-hot (N, 4, L), in which the class's
         motifs occur, such as the test set. Without them the network is asked for its own, as `dr_explorer.pairwise`
         does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `dr_explorer.scenes.scene_of`, `find` and `read_named`.
     """
-    return find(scene_of(model, layer, target=target, **looking), target, threshold=threshold)
+    scene = scene_of(model, layer, target=target, **looking)
+    if channels is None:
+        return find(scene, target, threshold=threshold)
+    return read_named(scene, channels, target, threshold)
+
+
+def read_named(scene: Scene, channels: Sequence[int], target: int, threshold: float = 0.0) -> Found:
+    """The logic of one to three features named by their seeds; "unclear" where it does not explain the outputs.
+
+    Parameters
+    ----------
+    scene, target, threshold : as for `find`.
+    channels : the seeds, in the order of the names A, B, C.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another number of channels, or one that does not exist.
+    """
+    channels = list(channels)
+    if not 1 <= len(channels) <= MOST_FEATURES:
+        raise ValueError(f"give 1 to {MOST_FEATURES} channels to be read together, not {len(channels)}")
+    check_channels(channels, scene.tail.shape[0])
+    found = features(scene.first(scene.n_backgrounds), channels)
+    return _read(scene, found, target, threshold, (), drop=False)
 
 
 def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> list[tuple[float, tuple[int, ...]]]:
@@ -138,8 +172,10 @@ def _best_sets(scene: Scene, tried: list[Feature], target: int, keep: int) -> li
     return best
 
 
-def _read(scene: Scene, chosen: list[Feature], target: int, threshold: float, by_size: tuple[float, ...]) -> Found:
-    """The logic of some features, and whether it explains what the network says."""
+def _read(
+    scene: Scene, chosen: list[Feature], target: int, threshold: float, by_size: tuple[float, ...], drop: bool = True
+) -> Found:
+    """The logic of some features, and whether it explains what the network says; those that decide nothing dropped."""
     placed = [needed(scene, *one.placed(), target) for one in chosen]
     filters = patterns(scene, chosen, placed)
     x, written = written_into(scene, placed)
@@ -151,7 +187,7 @@ def _read(scene: Scene, chosen: list[Feature], target: int, threshold: float, by
     levels, said = _explained(scene, target, x, levels, filters)
     states = present(levels)
     deciding = [k for k in range(len(chosen)) if (reading.bits.take(0, k) != reading.bits.take(1, k)).any()]
-    if 0 < len(deciding) < len(chosen) and reading.logic != "additive":
+    if drop and 0 < len(deciding) < len(chosen) and reading.logic != "additive":
         chosen, states = [chosen[k] for k in deciding], states[deciding]
         reading = read(corners(clean, chosen, target), threshold=threshold)
     explained = _concordance(reading.corners[tuple(states)], said)

@@ -240,6 +240,28 @@ def test_too_few_features_do_not_pass_for_the_logic(name, sequences):
     assert "explain too little" in found.reading.sentence
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_three_named_channels_are_read_as_a_cube(order, sequences):
+    scene = scene_of(lambda a, b, c: a and (b != c), sequences, n=3)
+    found = finding.read_named(scene, order, 0)
+    assert [one.seed for one in found.features] == list(order)
+    for state in product((0, 1), repeat=3):
+        a, b, c = (state[order.index(k)] for k in range(3))
+        assert found.reading.bits[state] == (a and (b != c))
+    assert found.reading.logic != "unclear"
+
+
+def test_named_channels_that_leave_out_a_motif_do_not_pass_for_the_logic(sequences):
+    found = finding.read_named(scene_of(lambda a, b, c: a and (b != c), sequences, n=3), [1, 2], 0)
+    assert found.reading.logic == "unclear"
+
+
+@pytest.mark.parametrize(("channels", "words"), [([], "1 to 3"), ([0, 1, 2, 0], "1 to 3"), ([0, 9], "no channel 9")])
+def test_channels_that_cannot_be_read_together_are_refused(channels, words, sequences):
+    with pytest.raises(ValueError, match=words):
+        finding.read_named(scene_of(RULES["AND"], sequences), channels, 0)
+
+
 def test_a_table_of_another_scale_does_not_explain_the_outputs():
     said = np.array([-3.0, -2.0, 4.0, 5.0])
     assert finding._concordance(said, said) == 1
