@@ -136,6 +136,8 @@ def weak(found: list[Feature]) -> str:
     """Why features cannot be read: one that its own windows do not bring near its strong level; "" if there is none."""
     for one in found:
         reached = one.rise[one.seed]
+        if reached == 0:
+            return f"no sequence excites channel {one.seed}"
         if reached < HALF:
             return f"on these backgrounds channel {one.seed} reaches {reached:.0%} of its strong level, no more"
     return ""

@@ -13,7 +13,12 @@ from dr_explorer.motif_words import letters_allowed
 def shares_of(rules: dict, words: dict, combinations: np.ndarray, prevalence) -> np.ndarray:
     """Share of each combination of motifs, as `plant` describes it under prevalence."""
     by_name = dict(zip(words, combinations.T, strict=True))
-    prevalence = np.broadcast_to(np.asarray(prevalence, float), len(rules))
+    prevalence = np.asarray(prevalence, float)
+    if prevalence.shape not in ((), (len(rules),)):
+        raise ValueError(
+            f"prevalence is one number, or one for each of {len(rules)} targets; got {prevalence.tolist()}"
+        )
+    prevalence = np.broadcast_to(prevalence, len(rules))
     if not ((prevalence > 0) & (prevalence < 1)).all():
         raise ValueError(f"prevalence must lie between 0 and 1, not {prevalence.tolist()}")
     shares = np.zeros(len(combinations))

@@ -48,6 +48,8 @@ def position_of(target: Hashable, names: Sequence[str]) -> int:
             raise ValueError(f"{len(found)} classes are named {target!r}: choose by position, one of {found}")
         raise ValueError(f"no class named {target!r}; {_hint(target, names)}")
     try:
+        if isinstance(target, bool):
+            raise TypeError
         position = operator.index(target)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"a class is given by its name or position; got {target!r}") from None

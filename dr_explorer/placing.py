@@ -34,6 +34,8 @@ def gaps_of(words: dict, spacing) -> list[tuple[int, int, int, int]]:
         for name in (left, right):
             if name not in words:
                 raise ValueError(f"spacing names the motif '{name}', but motifs has only: {', '.join(names)}")
+        if left == right:
+            raise ValueError(f"spacing ties the motif '{left}' to itself, which is planted once; name two motifs")
         if not 0 <= least <= most:
             raise ValueError(f"spacing of {left} and {right} must be 0 <= least <= most, not {least} to {most}")
         gaps.append((names.index(left), names.index(right), least, most))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dr_explorer.asked import whole_number
 from dr_explorer.planting import Dataset
 
 # The layer whose output is the feature map: the boundary between convolution and dense layers, as in the paper.
@@ -33,12 +34,18 @@ class Settings:
     patience: int = 2  # epochs without a better validation loss, once something was learned
 
 
+# Settings that are whole numbers from 1.
+COUNTS = ("filters", "width", "dense", "epochs", "batch_size", "patience")
+
+
 def settings_of(given: dict) -> Settings:
     unknown = set(given) - set(Settings.__dataclass_fields__)
     if unknown:
         raise TypeError(
             f"train() has no setting {sorted(unknown)[0]!r}; it has {', '.join(Settings.__dataclass_fields__)}"
         )
+    for name in COUNTS:
+        whole_number(name, given.get(name, 1))
     return Settings(**given)
 
 

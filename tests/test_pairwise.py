@@ -78,6 +78,16 @@ def test_the_table_mirrors_when_the_features_change_places() -> None:
     assert np.isnan(float(table.sel(feature=0, feature2=0).nonlinearity))
 
 
+def test_a_channel_that_nothing_excites_has_no_logic_and_says_so() -> None:
+    model = network("AND")
+    with torch.no_grad():
+        model[0].bias[2] = -50.0
+    table = dr.pairwise(model, "3", found(model), 0, channels=[0, 2], sequences=sequences())
+    pair = table.sel(feature=0, feature2=2)
+    assert pair.logic.item() == "unclear"
+    assert "no sequence excites channel 2" in pair.sentence.item()
+
+
 def test_groups_may_be_given() -> None:
     model = network("AND")
     table = dr.pairwise(model, "3", found(model), 0, groups=[[0], [1, 2]], sequences=sequences())

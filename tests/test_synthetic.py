@@ -182,6 +182,7 @@ def test_backgrounds_are_free_of_motifs():
         ({"formula": "CGCTTG", "n": 20}, "positive"),
         ({"formula": "CGCTTG and CAGATG", "n": 1000, "prevalence": 0.001}, "at least 10 are needed"),
         ({"formula": "CGCTTG", "prevalence": 1.5}, "prevalence"),
+        ({"formula": {"a": "CGCTTG", "b": "CAGATG"}, "prevalence": [0.3]}, "one for each of 2 targets"),
         ({"formula": "CGCTTG", "n": float("nan")}, "whole number"),
         ({"formula": "CGCTTG", "prevalence": float("nan")}, "prevalence"),
         ({"formula": "CGCTTG", "mixture": {("CAGATG",): 1}}, "mixture names the motif"),
@@ -189,6 +190,7 @@ def test_backgrounds_are_free_of_motifs():
         ({"formula": "CGCTTG", "positions": {"CGCTTG": (190, 199)}}, "positions of"),
         ({"formula": "CGCTTG", "positions": {"CAGATG": (0, 9)}}, "positions names"),
         ({"formula": "CGCTTG and CAGATG", "spacing": {("CGCTTG", "CAGATG"): (9, 3)}}, "spacing"),
+        ({"formula": "CGCTTG and CAGATG", "spacing": {("CGCTTG", "CGCTTG"): (1, 3)}}, "to itself"),
         ({"formula": "CGCTTG and CAGATG", "length": 11}, "without overlap"),
         ({"formula": "CGCTTG and not GCTT"}, "contains 'GCTT'"),
         ({"formula": "not CGCTTG", "random_negatives": 100}, "not negatives here"),
@@ -267,6 +269,10 @@ def test_training_refuses_what_it_cannot_use(single):
         synthetic.network(9, 1)
     with pytest.raises(ValueError, match="pool must be"):
         synthetic.train(single, pool="mean")
+    with pytest.raises(ValueError, match="epochs is 0; expected at least 1"):
+        synthetic.train(single, epochs=0)
+    with pytest.raises(TypeError, match="batch_size is 6[.]5; expected a whole number"):
+        synthetic.train(single, batch_size=6.5)
 
 
 def test_auc_counts_ordered_pairs():

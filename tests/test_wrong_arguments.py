@@ -77,6 +77,7 @@ def test_resolve_refuses(arguments: dict, error: type[Exception], words: str) ->
         (lambda r: r.groups(9), ValueError, "n is between 1 and the number of classes, 3; got 9"),
         (lambda r: r.support(n_boot=0), ValueError, "n_boot is 0; expected at least 1"),
         (lambda r: r.difference("GATA1", None), TypeError, "a class is given by its name or position; got None"),
+        (lambda r: r.basin_table(True), TypeError, "a class is given by its name or position; got True"),
         (lambda r: r.difference(0, 3), ValueError, "target 3 is out of range: there are 3, 0 to 2"),
         (lambda r: r.basin_table("CTFC"), ValueError, "did you mean 'CTCF'?"),
         (lambda r: r.vulnerability(np.ones(2)), ValueError, "expected information of each of 6 channels"),
