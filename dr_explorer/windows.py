@@ -35,7 +35,7 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
     The sequences are those with the group's strongest response; the part is what the seed needs of them, found by
     halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it. Of these
     windows the ones are taken that move the classes (a channel may prefer a chance likeness to the motif it is used
-    for), and of those the ones most like each other: where the channel sees a part of a motif only, the rest of it
+    for; among given sequences only), and of those the ones most like each other: where the channel sees a part of a motif only, the rest of it
     stands beside the true instances and not beside the chance ones.
     """
     n = min(N_CANDIDATES, len(scene.pool))
@@ -60,8 +60,9 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
     chosen = []
     for first in range(0, len(x), n):
         mine = np.arange(first, first + n)
-        low, high = np.maximum(start[mine] - FLANK, 0), np.minimum(stop[mine] + FLANK, length)
-        mine = mine[moving(scene, [x[i, :, a:b] for i, a, b in zip(mine, low, high, strict=True)], low)]
+        if scene.given:  # the network writes motifs beside each other, and these would be taken for one
+            low, high = np.maximum(start[mine] - FLANK, 0), np.minimum(stop[mine] + FLANK, length)
+            mine = mine[moving(scene, [x[i, :, a:b] for i, a, b in zip(mine, low, high, strict=True)], low)]
         best, low, high = most_alike(x[mine], start[mine], stop[mine])
         low, high = np.maximum(low, 0), np.minimum(high, length)
         chosen.append(([x[mine[i], :, a:b] for i, a, b in zip(best, low, high, strict=True)], low))
