@@ -34,9 +34,9 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
 
     The sequences are those with the group's strongest response; the part is what the seed needs of them, found by
     halving (with everything outside blank the seed keeps `KEEPS` of its rise), and the letters beside it. Of these
-    windows the ones are taken that move the classes (a channel may prefer a chance likeness to the motif it is used
-    for; among given sequences only), and of those the ones most like each other: where the channel sees a part of a motif only, the rest of it
-    stands beside the true instances and not beside the chance ones.
+    windows, where sequences are given, the ones are taken that move the classes: a channel may prefer a chance likeness
+    to the motif it is used for. Of those the ones most like each other: where the channel sees a part of a motif only,
+    the rest of it stands beside the true instances and not beside the chance ones.
     """
     n = min(N_CANDIDATES, len(scene.pool))
     rows = np.array(

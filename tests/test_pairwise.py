@@ -108,3 +108,30 @@ def test_bad_input_is_named(change: dict, words: str) -> None:
     arguments = {"target": 0, "channels": [0, 1], "sequences": sequences(120), **change}
     with pytest.raises(ValueError, match=words):
         dr.pairwise(model, "3", found(model), arguments.pop("target"), **arguments)
+
+
+def liking_a_likeness() -> torch.nn.Sequential:
+    """Filter 0 sees CAAG and likes GGCAAG best; what turns the class on is CAAGCG (filter 2), or CAGATG (filter 1)."""
+    conv, out = torch.nn.Conv1d(4, 3, 6), torch.nn.Linear(3, 1)
+    with torch.no_grad():
+        conv.weight.copy_(torch.as_tensor(one_hot(["GGCAAG", "CAGATG", "CAAGCG"])))
+        conv.bias.copy_(torch.tensor([-3.0, -5.0, -5.0]))
+        out.weight.copy_(torch.tensor([[0.0, 1.0, 1.0]]))
+        out.bias.fill_(-0.5)
+    return torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten(), out).eval()
+
+
+def test_a_channel_that_prefers_a_chance_likeness_is_read_by_the_motif_it_is_used_for() -> None:
+    """Only every fourth sequence holds the motif: most of those that excite the channel hold GGCAAG by chance."""
+    rng = np.random.default_rng(0)
+    letters = rng.choice(list("ACGT"), size=(3000, LENGTH))
+    for i, row in enumerate(letters):
+        for word, held, first in (("CAAGCG", i % 4 == 1, 0), ("CAGATG", i // 4 % 2, LENGTH // 2)):
+            at = first + rng.integers(0, LENGTH // 2 - 6)
+            if held:
+                row[at : at + 6] = list(word)
+    given = torch.as_tensor(one_hot(["".join(row) for row in letters]))
+    model = liking_a_likeness()
+    table = dr.pairwise(model, "3", found(model), 0, channels=[0, 1], sequences=given)
+    assert table.logic.sel(feature=0, feature2=1).item() == "OR"
+    assert "CAAGCG" in table.window.sel(feature=0).item()
