@@ -21,6 +21,9 @@ PSEUDOCOUNT = 2.0
 SETTLES = 3
 # Windows that score less than this part of the one most like the others hold something else.
 ALIKE = 0.5
+# Windows longer than so many times the usual one are not asked what they do to the class: half a sequence holds much
+# besides what excites the channel.
+LONGEST = 2
 # A window keeps this part of the activation's rise over background; what lies outside it is not needed for that.
 KEEPS = 0.9
 # Letters beside it that may belong to the motif, which can be longer than what one channel sees of it: those whose
@@ -61,6 +64,8 @@ def exciting_windows(scene: Scene, seeds, groups: list[list[int]]) -> list[tuple
     for first in range(0, len(x), n):
         mine = np.arange(first, first + n)
         if scene.given:  # the network writes motifs beside each other, and these would be taken for one
+            core = stop[mine] - start[mine]
+            mine = mine[core <= LONGEST * np.median(core)]
             low, high = np.maximum(start[mine] - FLANK, 0), np.minimum(stop[mine] + FLANK, length)
             mine = mine[moving(scene, [x[i, :, a:b] for i, a, b in zip(mine, low, high, strict=True)], low)]
         best, low, high = most_alike(x[mine], start[mine], stop[mine])
