@@ -66,7 +66,7 @@ def learned(features: Sequence[Feature], maxima: np.ndarray, written: np.ndarray
     -----
     Fisher's linear discriminant (1936), the border halfway between the means. With presence told by the mean level of a
     feature's group, the tables of known channels correlated with the network's output at 0.39 to 0.99, in 10 of 77
-    planted networks below 0.9; told so, at 0.88 and more in all but one, in which the true presence explains no more.
+    planted networks below 0.9; told by a discriminant of the maxima, at 0.88 and more in all but one.
     """
     channels = np.arange(maxima.shape[1]) if channels is None else np.asarray(channels)
     seen = maxima[:, channels].astype(float)
