@@ -7,7 +7,6 @@ was added later. Finished trials leave their slots to waiting ones; the class so
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor
 
 from dr_explorer import rules, scale
+from dr_explorer.seating import OUT_OF_MEMORY, Seating
 from dr_explorer.settings import Settings, expect, positive
 from dr_explorer.slots import Slots
-from dr_explorer.starts import draw_all
 from dr_explorer.tail import Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
 
@@ -54,8 +53,8 @@ class Ascent:
     def __init__(self, tail: Tail, *, targets: Sequence[int] | None = None, **settings: Any) -> None:
         asked = Settings(**settings)
         self.tail = tail
-        self.targets = checked_targets(targets, tail.n_targets)
-        l2 = scale.choose_l2(tail, self.targets) if asked.l2 is None else float(asked.l2)
+        targets = checked_targets(targets, tail.n_targets)
+        l2 = scale.choose_l2(tail, targets) if asked.l2 is None else float(asked.l2)
         self._own_step = asked.step_size is None
         self.step_size = scale.choose_step(l2) if self._own_step else float(asked.step_size)
         self.patience, self.max_steps, self.random_state = asked.patience, asked.max_steps, int(asked.random_state)
@@ -71,19 +70,42 @@ class Ascent:
 
         self._kind = "cuda" if tail.device.type == "cuda" else "cpu"
         self._size = int(np.prod(tail.shape))
-        self.batch_size = asked.batch_size or max(1, ELEMENTS_A_STEP[self._kind] // self._size)
         self.n_steps = 0  # engine steps so far
 
-        self.trials = Trials(len(self.targets), asked.n_restarts, tail.shape, self.max_steps, asked.keep_maps)
-        self._first: int | None = None
-        self._slots = Slots(tail.device)
-        self._parked: dict[tuple[int, int], rules.State] = {}
+        self.trials = Trials(len(targets), asked.n_restarts, tail.shape, self.max_steps, asked.keep_maps)
+        self._seating = Seating(
+            tail,
+            self.rule,
+            self.trials,
+            targets,
+            batch_size=asked.batch_size or max(1, ELEMENTS_A_STEP[self._kind] // self._size),
+            random_state=self.random_state,
+            init=self.init,
+        )
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     @property
     def l2(self) -> float:
         return self.rule.l2
+
+    @property
+    def targets(self) -> list[int]:
+        """The output column of each class."""
+        return self._seating.targets
+
+    @property
+    def batch_size(self) -> int:
+        """Slots at the most: half of what was asked for, or less, where memory did not do."""
+        return self._seating.batch_size
+
+    @batch_size.setter
+    def batch_size(self, n: int) -> None:
+        self._seating.batch_size = n
+
+    @property
+    def _slots(self) -> Slots:
+        return self._seating.slots
 
     @property
     def finished(self) -> bool:
@@ -114,7 +136,7 @@ class Ascent:
         longest = SMALL_BURST if small else BURST[self._kind]
         with _threads(1 if small else None):
             while steps > 0:
-                self._fill()
+                self._seating.fill()
                 n = len(self._slots)
                 if n == 0:
                     break
@@ -137,9 +159,9 @@ class Ascent:
         if len(self._slots):
             self._store(self._slots.trials, self._slots.state, status=STOPPED)
             self._slots.clear()
-        for at, state in self._parked.items():
+        for at, state in self._seating.parked.items():
             self._store(np.array([at]).T, state, status=STOPPED)
-        self._parked.clear()
+        self._seating.parked.clear()
         status = self.trials.status
         status[status == WAITING] = STOPPED
 
@@ -147,16 +169,7 @@ class Ascent:
 
     def prioritise(self, target: int | None) -> None:
         """Let the waiting trials of one class go first, in the slots of others if need be; None: nobody first."""
-        self._first = target
-        if target is None or len(self._slots) == 0:
-            return
-        wanted = int((self.trials.status[target] == WAITING).sum())
-        free = self.batch_size - len(self._slots)
-        others = np.flatnonzero(self._slots.trials[0] != target)
-        rows = others[len(others) - max(0, min(wanted - free, len(others))) :]
-        if len(rows):  # in their very slots: tensors made anew at every choice would scatter the memory
-            self._set_aside(rows)
-            self._refill(rows)
+        self._seating.prioritise(target)
 
     def add_restarts(self, n: int) -> None:
         """More restarts of every class; the new ones wait, the old ones stay as they are."""
@@ -169,13 +182,12 @@ class Ascent:
         if n >= self.trials.n_restarts:
             self.trials.grow(self.trials.n_targets, n)
             return
-        self._slots.keep(np.flatnonzero(self._slots.trials[1] < n))
-        self._parked = {(c, r): state for (c, r), state in self._parked.items() if r < n}
+        self._seating.drop_restarts(n)
         self.trials.drop_restarts(n)
 
     def add_targets(self, targets: Sequence[int]) -> None:
         """More classes, by output column; they wait, the old ones stay as they are."""
-        self.targets = checked_targets([*self.targets, *targets], self.tail.n_targets)
+        self._seating.targets = checked_targets([*self.targets, *targets], self.tail.n_targets)
         self.trials.grow(len(self.targets), self.trials.n_restarts)
 
     def set_l2(self, l2: float) -> None:
@@ -187,7 +199,7 @@ class Ascent:
         """
         expect(positive(l2), "l2", l2, "a positive number")
         self._take_scale(l2, scale.choose_step(l2) if self._own_step else self.step_size)
-        for state in (self._slots.state, *self._parked.values()):
+        for state in (self._slots.state, *self._seating.parked.values()):
             if state is not None:
                 self.rule.reweigh(state)
         self.trials.begin_again()
@@ -201,7 +213,7 @@ class Ascent:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on later or elsewhere to the same end points: tensors, arrays and plain values."""
-        self._park(np.arange(len(self._slots)))
+        self._seating.park(np.arange(len(self._slots)))
         return {
             "settings": {
                 "targets": list(self.targets),
@@ -216,7 +228,7 @@ class Ascent:
                 "shape": list(self.tail.shape),
             },
             "arrays": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.trials.arrays().items()},
-            "parked": {f"{c},{r}": dict(state) for (c, r), state in self._parked.items()},
+            "parked": {f"{c},{r}": dict(state) for (c, r), state in self._seating.parked.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -233,14 +245,14 @@ class Ascent:
         for name, value in {**mine, "shape": list(self.tail.shape)}.items():
             if saved[name] != value:
                 raise ValueError(f"the saved run has {name} {saved[name]!r}, this one {value!r}: make it the same way")
-        self.targets = checked_targets(saved["targets"], self.tail.n_targets)
+        self._seating.targets = checked_targets(saved["targets"], self.tail.n_targets)
         self._take_scale(saved["l2"], saved["step_size"])
         self.n_steps = int(saved["n_steps"])
         self.trials.load({name: tensor.numpy() for name, tensor in state["arrays"].items()})
         self._slots.clear()
-        self._parked = {tuple(map(int, at.split(","))): dict(rows) for at, rows in state["parked"].items()}
+        self._seating.parked = {tuple(map(int, at.split(","))): dict(rows) for at, rows in state["parked"].items()}
 
-    # -- in and out of slots ---------------------------------------------------------------------------------------
+    # -- a burst ---------------------------------------------------------------------------------------------------
 
     @property
     def _many(self) -> float:
@@ -271,29 +283,12 @@ class Ascent:
                 seen.append(state["objective"].to(torch.float32, copy=True))
                 if self._kind == "cpu" and np.count_nonzero(state["done"].numpy()) >= self._many:
                     break
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            self._halve(error)
+        except OUT_OF_MEMORY as error:
+            self._seating.halve(error)
             return 0
         now = before, state["steps"], self.rule.run_score(state), state["done"]
         self._harvest(torch.stack([*seen, *(one.to(torch.float32) for one in now)]).cpu().numpy())
         return len(seen)
-
-    def _halve(self, error: BaseException) -> None:
-        """Half of the running trials wait; MemoryError where that was one."""
-        n = len(self._slots)
-        self._fewer(n, error)
-        self._park(np.arange(self.batch_size, n))
-
-    def _fewer(self, n: int, error: BaseException) -> None:
-        """Half of ``n`` slots from now on, which did not fit."""
-        if n <= 1:
-            raise MemoryError(
-                "one feature map at a time does not fit into memory: choose a later layer, or another device"
-            ) from error
-        self.batch_size = max(1, n // 2)
-        traceback.clear_frames(error.__traceback__)  # what was computed so far lives in there, and fills the memory
-        if self._kind == "cuda":
-            torch.cuda.empty_cache()
 
     def _harvest(self, seen: np.ndarray) -> None:
         """Write down what a burst did; let waiting trials into the slots of those that are done, or close up."""
@@ -309,7 +304,7 @@ class Ascent:
             return
         rows = np.flatnonzero(done)
         self._store(self._slots.trials[:, rows], self._slots.state, torch.from_numpy(rows).to(self.tail.device))
-        self._refill(rows)
+        self._seating.refill(rows)
 
     def _store(
         self, trials: np.ndarray, state: rules.State, rows: Tensor | slice = slice(None), status: int | None = None
@@ -323,82 +318,6 @@ class Ascent:
                 getattr(self.trials, name)[tuple(trials)] = np.where(np.isfinite(value), value, np.nan)
         maps = self.rule.answer(state)[rows].cpu().numpy().reshape(-1, *self.tail.shape)
         self.trials.end(*trials, np.where(diverged, DIVERGED, ended), maps)
-
-    def _park(self, rows: np.ndarray) -> None:
-        """Put running trials aside and close up their slots."""
-        if len(rows):
-            self._set_aside(rows)
-            self._slots.keep(np.delete(np.arange(len(self._slots)), rows))
-
-    def _set_aside(self, rows: np.ndarray) -> None:
-        """Note, on the host, where running trials are, to go on later from exactly there; they wait."""
-        taken = self._slots.taken(rows, torch.device("cpu"))
-        for i, (target, restart) in enumerate(self._slots.trials[:, rows].T.tolist()):
-            self._parked[target, restart] = {name: tensor[i : i + 1].clone() for name, tensor in taken.items()}
-            self.trials.status[target, restart] = WAITING
-
-    def _refill(self, rows: np.ndarray) -> None:
-        """Let waiting trials into these very slots, and close up those that nobody comes into."""
-        trials = self._next(len(rows))
-        n = trials.shape[1]
-        if n:
-            try:
-                self._slots.replace(rows[:n], trials, self._columns_of(trials), self._states(trials))
-            except (torch.OutOfMemoryError, MemoryError):
-                n = 0  # closing up makes room, and `_fill` tries again
-            else:
-                self._entered(trials)
-        if n < len(rows):
-            self._slots.keep(np.delete(np.arange(len(self._slots)), rows[n:]))
-
-    def _fill(self) -> None:
-        """Let waiting trials into free slots, fewer where memory does not do for all."""
-        while (trials := self._next(self.batch_size - len(self._slots))).shape[1]:
-            self.trials.reserve()
-            try:
-                self._slots.append(trials, self._columns_of(trials), self._states(trials))
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                self._fewer(len(self._slots) + trials.shape[1], error)
-            else:
-                self._entered(trials)
-
-    def _next(self, n: int) -> np.ndarray:
-        """The next waiting trials (2, at most n)."""
-        return self.trials.waiting(max(n, 0), self._first)
-
-    def _columns_of(self, trials: np.ndarray) -> np.ndarray:
-        return np.asarray(self.targets)[trials[0]]
-
-    def _states(self, trials: np.ndarray) -> rules.State:
-        """The states of trials (2, n) that are to start running, parked ones from where they were."""
-        parked = {}
-        if self._parked:
-            for i, at in enumerate(zip(*trials.tolist(), strict=True)):
-                if at in self._parked:
-                    parked[i] = self._parked[at]
-        if not parked:
-            return self._begin(trials)
-        new = [i for i in range(trials.shape[1]) if i not in parked]
-        states = ([self._begin(trials[:, new])] if new else []) + list(parked.values())
-        order = torch.from_numpy(np.argsort([*new, *parked])).to(self.tail.device)
-        return {name: torch.cat([s[name].to(self.tail.device) for s in states])[order] for name in states[0]}
-
-    def _entered(self, trials: np.ndarray) -> None:
-        """Trials (2, n) have got slots."""
-        self.trials.status[tuple(trials)] = RUNNING
-        self.trials.warm[tuple(trials)] = False
-        if self._parked:
-            for at in zip(*trials.tolist(), strict=True):
-                self._parked.pop(at, None)
-
-    def _begin(self, trials: np.ndarray) -> rules.State:
-        warm = self.trials.warm[tuple(trials)]
-        keys = [(self.targets[target], restart) for target, restart in trials[:, ~warm].T.tolist()]
-        maps = draw_all(keys, self._size, random_state=self.random_state, init=self.init)
-        if warm.any():
-            cold, maps = maps, np.empty((len(warm), self._size), np.float32)
-            maps[~warm], maps[warm] = cold, self.trials.ends[tuple(trials[:, warm])].reshape(-1, self._size)
-        return self.rule.begin(torch.from_numpy(maps).to(self.tail.device, self.tail.dtype))
 
 
 def checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:

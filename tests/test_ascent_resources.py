@@ -89,14 +89,14 @@ def test_what_did_not_fit_is_freed_before_trials_are_put_aside(monkeypatch: pyte
             raise torch.OutOfMemoryError("no room")
         return evaluate(maps, targets)
 
-    freed, park = [], run._park
+    freed, park = [], run._seating.park
 
     def watched(rows: np.ndarray) -> None:
         freed.append(large[-1]() is None)
         park(rows)
 
     monkeypatch.setattr(TAIL, "value_and_grad", limited)
-    monkeypatch.setattr(run, "_park", watched)
+    monkeypatch.setattr(run._seating, "park", watched)
     run.advance(2)
     assert freed == [True]
 
