@@ -36,12 +36,12 @@ def draw_all(keys: Sequence[tuple[int, int]], size: int, *, random_state: int, i
         for i in rows:
             maps[i] = starts.draw((size,), random_state, *keys[i], init)
 
-    workers = min(os.cpu_count() or 1, len(keys))
-    if maps.size < MANY or workers < 2:
+    if maps.size < MANY:  # asking how many cores there are takes as long as drawing twenty small maps
         draw(range(len(keys)))
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(draw, np.array_split(np.arange(len(keys)), workers)))
+        return maps
+    workers = min(os.cpu_count() or 1, len(keys))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(draw, np.array_split(np.arange(len(keys)), workers)))
     return maps
 
 

@@ -98,6 +98,8 @@ class Trials:
         """Class and restart (2, at most n) of waiting trials, class ``first`` before all, then first restarts first."""
         waits = self.status == WAITING
         chosen = np.empty((2, 0), np.int64)
+        if n <= 0 or not waits.any():
+            return chosen
         if first is not None:
             restarts = np.flatnonzero(waits[first])[:n]
             chosen = np.stack([np.full(len(restarts), first), restarts])
