@@ -14,7 +14,7 @@ import numpy as np
 from dr_explorer.widget import frames
 from dr_explorer.widget.protocol import Message
 
-VIEW_SHARE = 0.04  # of the time, at most, goes into making and sending what is looked at
+VIEW_SHARE = 0.03  # of the time, at most, goes into making and sending what is looked at
 TREE_SECONDS = 1.0  # between two trees while a run lasts
 READING_SECONDS = 0.05  # between two readings of the selected class
 LIVE_RESAMPLINGS = 100  # of the restarts, for an interval that still moves; at rest there are as many as by default
