@@ -15,14 +15,14 @@ ANOTHER_TREE = """() => {
 
 
 def in_order(page) -> list[str]:
-    """Names of the rows from the top of the tree."""
+    """Names of the rows from the top of the tree, on a page where nothing glides: a row on its way is nowhere yet."""
     rows = page.locator(".dre-class:not([data-branch])").all()
     return [row.locator("bdi").inner_text() for row in sorted(rows, key=lambda row: row.bounding_box()["y"])]
 
 
 @pytest.mark.parametrize("over", [".dre-class:not([data-branch])", ".dre-heat"])
 def test_while_it_runs_the_tree_does_not_move_under_the_pointer_and_does_when_that_leaves(browser, over):
-    with opened(browser, "classes=10&t=.75") as page:
+    with opened(browser, "classes=10&t=.75", reduced_motion="reduce") as page:
         before = in_order(page)
         page.locator(over).first.hover()
         page.evaluate(ANOTHER_TREE)
@@ -36,7 +36,7 @@ def test_while_it_runs_the_tree_does_not_move_under_the_pointer_and_does_when_th
 
 
 def test_at_rest_another_tree_is_drawn_at_once(browser):
-    with opened(browser, "classes=10&t=1") as page:
+    with opened(browser, "classes=10&t=1", reduced_motion="reduce") as page:
         before = in_order(page)
         page.locator(".dre-heat").hover()
         page.evaluate(ANOTHER_TREE)
