@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from dr_explorer import rules, scale
-from dr_explorer.seating import OUT_OF_MEMORY, Seating
+from dr_explorer.seating import Seating
 from dr_explorer.settings import Settings, expect, positive
 from dr_explorer.slots import Slots
-from dr_explorer.tail import Tail
+from dr_explorer.tail import OUT_OF_MEMORY, Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
 
 #: Feature-map numbers a step works on at once: enough to fill the device, few enough to stay lively and in memory. With

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dr_explorer.cutting_planes import CuttingPlanes
-from dr_explorer.tail import Tail
+from dr_explorer.tail import OUT_OF_MEMORY, Tail
 from dr_explorer.tail.likeness import random_like
 from dr_explorer.tail.trees import tensors, tree_map
 
@@ -126,7 +126,7 @@ def _evaluated(tail: Tail, maps: Tensor, columns: Tensor) -> tuple[Tensor, Tenso
     """Scores and gradients, of half the maps at a time where memory does not do for all."""
     try:
         return tail.value_and_grad(maps, columns)
-    except (torch.OutOfMemoryError, MemoryError):
+    except OUT_OF_MEMORY:
         if len(maps) == 1:
             raise
     halves = zip(maps.chunk(2), columns.chunk(2), strict=True)

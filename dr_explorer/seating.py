@@ -15,10 +15,8 @@ import torch
 from dr_explorer.rules import Rule, State
 from dr_explorer.slots import Slots
 from dr_explorer.starts import draw_all
-from dr_explorer.tail import Tail
+from dr_explorer.tail import OUT_OF_MEMORY, Tail
 from dr_explorer.trials import RUNNING, WAITING, Trials
-
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 class Seating:

@@ -21,6 +21,8 @@ from .shortcuts import check_rows, depends_on_input, quickest, same_rows
 from .surroundings import mixed_precision, undisturbed
 from .trees import tensors, tree_map
 
+#: What is raised where too many maps are asked for at once, on a GPU and on a CPU.
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 #: Factors on natural feature maps at which outputs are looked at for a hidden squash.
 _PROBES = (1.0, 10.0, 100.0)
 #: Feature-map numbers up to which preparing a backward pass takes longer than it: such steps are replayed, on a CPU.

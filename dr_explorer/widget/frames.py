@@ -68,14 +68,13 @@ def detail(run: Run, target: int) -> dict[str, np.ndarray]:
 
 def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str, np.ndarray]:
     """The importance of every channel for one class, with its spread over the restarts there are so far."""
-    options = {} if resamplings is None else {"n_boot": resamplings}
     fiv, score, objective = run.live_fiv(target), run.trials.score[target], run.trials.objective[target]
     fiv = np.where((run.trials.status[target] == DIVERGED)[:, None], np.nan, fiv)
-    low, high = importance.interval(fiv, score, **options)
+    ofiv, low, high = _with_interval(fiv, score, resamplings)
     return {
         "fiv": fiv,
         "basin": importance.basins(fiv, objective) + 1,
-        "ofiv": importance.ofiv(fiv, score),
+        "ofiv": ofiv,
         "ofiv_low": low,
         "ofiv_high": high,
         "deviation": np.sqrt(importance.inconsistency(fiv, score)),
@@ -85,10 +84,15 @@ def readings(run: Run, target: int, resamplings: int | None = None) -> dict[str,
 
 def compared(run: Run, other: int, resamplings: int | None = None) -> dict[str, np.ndarray]:
     """The importance of the compared class and its interval, from its trials that have finished."""
-    options = {} if resamplings is None else {"n_boot": resamplings}
     fiv = np.where((run.trials.status[other] >= CONVERGED)[:, None], run.trials.fiv[other], np.nan)
-    low, high = importance.interval(fiv, run.trials.score[other], **options)
-    return {"other_ofiv": importance.ofiv(fiv, run.trials.score[other]), "other_low": low, "other_high": high}
+    ofiv, low, high = _with_interval(fiv, run.trials.score[other], resamplings)
+    return {"other_ofiv": ofiv, "other_low": low, "other_high": high}
+
+
+def _with_interval(fiv: np.ndarray, score: np.ndarray, resamplings: int | None) -> tuple[np.ndarray, ...]:
+    """OFIV (K,) and the ends of its interval; None: as many resamplings as where nobody waits."""
+    options = {} if resamplings is None else {"n_boot": resamplings}
+    return importance.ofiv(fiv, score), *importance.interval(fiv, score, **options)
 
 
 def idle(targets: int, n_restarts: int, l2: float | None, rule: str) -> dict[str, Any]:
