@@ -7,6 +7,8 @@ was added later. Finished trials leave their slots to waiting ones; the class so
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -129,9 +131,13 @@ class Ascent:
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
-    def advance(self, steps: int = 8) -> int:
-        """Evaluate up to ``steps`` times the gradient of every slot; returns the trial-steps done (0: finished)."""
-        done = 0
+    def advance(self, steps: int = 8, *, seconds: float = math.inf) -> int:
+        """Evaluate up to ``steps`` times the gradient of every slot; returns the trial-steps done (0: finished).
+
+        On a CPU it ends after the evaluation that takes it beyond ``seconds``; on a GPU, where evaluations go on after
+        they were asked for, after the burst.
+        """
+        done, until = 0, time.monotonic() + seconds
         small = self._kind == "cpu" and self._step_elements() < SMALL_STEP
         longest = SMALL_BURST if small else BURST[self._kind]
         with _threads(1 if small else None):
@@ -140,10 +146,10 @@ class Ascent:
                 n = len(self._slots)
                 if n == 0:
                     break
-                made = self._burst(min(steps, longest))
+                made = self._burst(min(steps, longest), until)
                 done += made * n
                 self.n_steps += made
-                steps -= made
+                steps = steps - made if time.monotonic() < until else 0
         return done
 
     def run(self, progress: Any = None) -> Ascent:
@@ -268,11 +274,11 @@ class Ascent:
         answers = self.rule.answer(self._slots.state)
         return answers[torch.from_numpy(rows).to(answers.device)].cpu().numpy().reshape(len(rows), *self.tail.shape)
 
-    def _burst(self, steps: int) -> int:
+    def _burst(self, steps: int, until: float = math.inf) -> int:
         """Evaluate and update all slots up to ``steps`` times; 0 when memory ran out and the batch was halved.
 
         Nothing in here asks the device for a value before the end, where all that is looked at comes in one transfer.
-        On a CPU, where a look is free, a burst ends early when many slots are done.
+        On a CPU, where a look is free, a burst ends early when many slots are done, or it is late (`time.monotonic`).
         """
         state, shape, seen = self._slots.state, (-1, *self.tail.shape), []
         before = state["steps"].clone()
@@ -281,7 +287,9 @@ class Ascent:
                 score, grad = self.tail.value_and_grad(state["x"].view(shape), self._slots.columns)
                 self.rule.update(state, score, grad.reshape(len(grad), -1))
                 seen.append(state["objective"].to(torch.float32, copy=True))
-                if self._kind == "cpu" and np.count_nonzero(state["done"].numpy()) >= self._many:
+                if self._kind == "cpu" and (
+                    time.monotonic() >= until or np.count_nonzero(state["done"].numpy()) >= self._many
+                ):
                     break
         except OUT_OF_MEMORY as error:
             self._seating.halve(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,3 +171,13 @@ def test_what_an_interrupt_in_the_middle_of_a_burst_leaves_belongs_together(
             assert run.trials.score[target, restart] == pytest.approx(logit, abs=ROUNDING)
             expected = logit - run.l2 * float(end.square().sum())
             assert run.trials.objective[target, restart] == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_a_burst_whose_time_is_over_ends_after_an_evaluation_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that computes makes every evaluation a hundred times as slow, in the middle of a burst."""
+    clock = iter(np.arange(0.0, 1000.0))
+    monkeypatch.setattr("dr_explorer.ascent.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    run = ascent()
+    assert run.advance(64, seconds=2.5) == 3 * len(run.trials.status.ravel())
+    monkeypatch.undo()
+    assert_same_ends(run.run(), ascent().run())

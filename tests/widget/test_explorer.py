@@ -210,7 +210,7 @@ def test_nothing_has_run_is_said_in_words(explorer: dr.Explorer) -> None:
 def test_an_error_in_the_run_reaches_who_waits(explorer: dr.Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     from dr_explorer.ascent import Ascent
 
-    monkeypatch.setattr(Ascent, "advance", lambda *_: 1 / 0)
+    monkeypatch.setattr(Ascent, "advance", lambda *_, **__: 1 / 0)
     explorer.run()
     with pytest.raises(ZeroDivisionError):
         explorer.wait(30)

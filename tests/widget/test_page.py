@@ -264,7 +264,7 @@ def test_a_run_stopped_before_its_first_step_is_written_too(explorer: dr.Explore
 def test_a_failed_run_is_written_with_its_reason(
     explorer: dr.Explorer, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Ascent, "advance", lambda *_: 1 / 0)
+    monkeypatch.setattr(Ascent, "advance", lambda *_, **__: 1 / 0)
     explorer.run()
     with pytest.raises(ZeroDivisionError):
         explorer.wait(30)

@@ -275,7 +275,7 @@ def test_an_error_in_the_middle_is_told_in_words_and_the_session_lives_on(
 ) -> None:
     session = open_session()
     open_page(session)
-    monkeypatch.setattr(Ascent, "advance", lambda *_: 1 / 0)
+    monkeypatch.setattr(Ascent, "advance", lambda *_, **__: 1 / 0)
     session.post("run")
     frame = page.wait_for(is_frame(state="failed"))
     assert frame.header["message"] == "division by zero"
