@@ -40,7 +40,13 @@ export function connect(model: Model, store: Store): Link {
   let heard = 0; // when the last message came, 0 before the first
   const born = Date.now();
 
-  const send = (type: string, fields: object = {}) => model.send({ v: VERSION, type, page, ...fields });
+  const send = (type: string, fields: object = {}): void => {
+    try {
+      model.send({ v: VERSION, type, page, ...fields });
+    } catch {
+      // JupyterLab throws where the kernel has gone in this very moment; that it is silent will be said soon enough.
+    }
+  };
   const listen = (name: string, callback: (...args: any[]) => void) => {
     model.on(name, callback);
     signal.addEventListener("abort", () => model.off(name, callback));
