@@ -281,22 +281,23 @@ class Ascent:
         On a CPU, where a look is free, a burst ends early when many slots are done, or it is late (`time.monotonic`).
         """
         state, shape, seen = self._slots.state, (-1, *self.tail.shape), []
-        before = state["steps"].clone()
+        before, many = state["steps"].clone(), self._many
         try:
             for _ in range(steps):
                 score, grad = self.tail.value_and_grad(state["x"].view(shape), self._slots.columns)
                 self.rule.update(state, score, grad.reshape(len(grad), -1))
-                seen.append(state["objective"].to(torch.float32, copy=True))
+                seen.append(state["objective"].clone())
                 if self._kind == "cpu" and (
-                    time.monotonic() >= until or np.count_nonzero(state["done"].numpy()) >= self._many
+                    time.monotonic() >= until or np.count_nonzero(state["done"].numpy()) >= many
                 ):
                     break
         except OUT_OF_MEMORY as error:
             self._seating.halve(error)
             return 0
-        now = before, state["steps"], self.rule.run_score(state), state["done"]
-        self._harvest(torch.stack([*seen, *(one.to(torch.float32) for one in now)]).cpu().numpy())
-        return len(seen)
+        made = len(seen)
+        seen += before, state["steps"], self.rule.run_score(state), state["done"]
+        self._harvest(torch.stack([one.to(torch.float32) for one in seen]).cpu().numpy())
+        return made
 
     def _harvest(self, seen: np.ndarray) -> None:
         """Write down what a burst did; let waiting trials into the slots of those that are done, or close up."""

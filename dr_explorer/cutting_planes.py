@@ -15,11 +15,11 @@ With ``e_i >= 0`` the height of cut ``i`` above ``S`` at the centre, raised, and
 is the rise of the objective that the model predicts for the whole way to ``y`` (the dual of the model's maximum).
 
 **Which optimum**: a slow ascent ends in the basin its start lies in. So does this one, mostly, because a point must
-bring most of what was promised to be kept, and because far from ``y`` a step goes only a part of the way: a jump onto
-``y`` itself would land beyond the valleys between. Where next to nothing is left to gain there is no valley to cross,
-and the trial goes all the way, for where several pieces of ``S`` meet, short steps tell of one piece again and again.
-A trial that has climbed for some evaluations has its basin, and keeps what it gets: to refuse a good part of what was
-promised costs every second evaluation on winding ridges.
+bring most of what was promised to be kept, and because a step goes only a part of the way, at first a small one: a jump
+onto ``y`` itself would land beyond the valleys between. Where next to nothing is left to gain there is no valley to
+cross, and the trial goes all the way, for where several pieces of ``S`` meet, short steps tell of one piece again and
+again. A trial that has climbed for some evaluations has its basin, and keeps what it gets: to refuse a good part of
+what was promised costs every second evaluation on winding ridges.
 
 **Optimality measure**: a trial has converged when the gain predicted for its next step (or, where that is shorter, for
 a tenth of the way) is at most `GAP` of ``l2 |h|^2``. On the optimum of a linear region ``l2 |h|^2`` is the rise of the
@@ -47,20 +47,20 @@ from dr_explorer.rules import Rule, State
 from dr_explorer.simplex import Array, count, simplex_program
 
 CUTS = 5  # kept a trial; a program has rarely more than four in use
-GAP = 5e-5  # of l2 |h|^2: a move of 0.7 per cent of the map's size is not worth an evaluation
-NEAR = 0.3  # of the way to the model's best point, or of |y| where that is more, is the most a step covers,
-FAR = 2.0  # unless it stays further from y than so many |y|: out there is only the way to it
-GROW, SHRINK = 1.5, 0.5  # of the step after a kept and after a refused point
+GAP = 1e-4  # of l2 |h|^2: a move of one per cent of the map's size is not worth an evaluation
+FIRST = 0.3  # of the way to the model's best point: the first step,
+GROW, SHRINK = 1.25, 0.6  # which changes so after a kept and after a refused point,
+MOST = 0.8  # and covers no more than this
 SHORT = 0.1  # of the way: a step that refusals made shorter than this is no sign of convergence
 ENOUGH = 0.8  # of the promised gain: keep the point
-CLOSE = 3e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
-EASY = 0.3  # and so much of the promised gain is enough,
-SETTLED = 10  # as it is after so many evaluations, by which a trial is in the basin that it will end in
-SHIFT = 0.5  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
+CLOSE = 4e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
+EASY = 0.1  # and so much of the promised gain is enough,
+SETTLED = 6  # as it is after so many evaluations, by which a trial is in the basin that it will end in;
+EMPTY = 1e-6  # of the squared way: where |y|^2 is no more than this, it goes all the way to the empty map
+SHIFT = 0.25  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
 WINDOW, LITTLE = 5, 3e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
-TINY = 1e-30  # keeps the ratio of two zeros finite
 
 
 class CuttingPlanes(Rule):
@@ -73,14 +73,14 @@ class CuttingPlanes(Rule):
     ----------
     l2 : weight of ``|H|^2``.
     max_steps : evaluations at the most.
-    first_step : share of the way to the model's best point that the first step takes, and, where more than `NEAR`, any
+    first_step : share of the way to the model's best point that the first step takes, and, where more than `MOST`, any
         step may take. 1.0 is right for a tail known to be linear (`dr_explorer.scale.is_linear`): the second evaluation
         stands on the optimum, ``grad S / (2 l2)``, and confirms it.
     """
 
     name = "fast"
 
-    def __init__(self, *, l2: float, max_steps: int, first_step: float = NEAR) -> None:
+    def __init__(self, *, l2: float, max_steps: int, first_step: float = FIRST) -> None:
         super().__init__(l2=l2, max_steps=max_steps)
         self.first_step = first_step
         self._seen: tuple[State | None, dict[str, Array]] = (None, {})  # a state, and its tensors as NumPy sees them
@@ -167,18 +167,17 @@ class CuttingPlanes(Rule):
         # A cut below S at the centre is as wrong there as one above it: S bends the other way between.
         error = abs(state["heights"] + (at_h - state["score"][:, None]))
         error = xp.maximum(error, SHIFT * self.l2 * (away * away))
-        weights = simplex_program(xp, gram / (2 * self.l2), error - at_h, state["active"], state["slot"])
+        weights = simplex_program(xp, gram, 2 * self.l2 * (error - at_h), state["active"], state["slot"])
         mix = weights / (2 * self.l2)
         towards = _combined(_as(xp, mix, h), state["cuts"])
         towards -= h
         length = _dot(xp, towards, towards)
         at_y = _products(xp, gram, mix)  # g_i . y
         gain = _dot(xp, weights, error) + self.l2 * length
-        extent = xp.sqrt(_dot(xp, mix, at_y) / (length + TINY))  # |y| as a share of the way
-        most = xp.maximum(NEAR * extent, 1 - FAR * extent).clip(max(NEAR, self.first_step), 1.0)
         least = self.l2 * state["size"]
-        close = gain <= CLOSE * least
-        step = xp.where(close, 1.0, xp.minimum(state["step"], most))
+        settled = state["steps"] >= SETTLED
+        close = (gain <= CLOSE * least) | (settled & (_dot(xp, mix, at_y) <= EMPTY * length))
+        step = xp.where(close, 1.0, state["step"].clip(max=max(MOST, self.first_step)))
         promise = step * gain
 
         turns = state["steps"] % WINDOW == 0
@@ -191,7 +190,7 @@ class CuttingPlanes(Rule):
         state["done"] |= ~live
 
         state["step"][:], state["moved"][:] = step, step * xp.sqrt(length)
-        state["enough"][:] = objective + xp.where(close | (state["steps"] >= SETTLED), EASY, ENOUGH) * promise
+        state["enough"][:] = objective + xp.where(close | settled, EASY, ENOUGH) * promise
         state["along"][:] = step[:, None] * (at_y - at_h)
         towards *= _as(xp, step, h)[:, None]
         towards += h

@@ -102,8 +102,8 @@ def _solve(xp: ModuleType, system: Array, diagonal: Array) -> Array:
         row = system[k, k + 1 :] / system[k, k]
         system[:, k + 1 :] -= system[:, k, None] * row
         system[k, k + 1 :] = row
-    of_linear, of_one = system[:, m], system[:, m + 1]
-    return (1 + of_linear.sum(0)) / of_one.sum(0) * of_one - of_linear
+    of_linear, of_one = system[:, m:].sum(0)
+    return (1 + of_linear) / of_one * system[:, m + 1] - system[:, m]
 
 
 def _systems(xp: ModuleType, quadratic: Array, linear: Array) -> tuple[Array, Array, Array]:

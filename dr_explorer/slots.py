@@ -38,7 +38,7 @@ class Slots:
         """A copy of what some slots hold, on another device where one is given."""
         at = self._index(rows)
         # Tensor by tensor: when trials are put aside, memory is short.
-        return {name: tensor[at].to(device or self.device) for name, tensor in self.state.items()}
+        return {name: tensor.index_select(0, at).to(device or self.device) for name, tensor in self.state.items()}
 
     def append(self, trials: np.ndarray, columns: np.ndarray, state: State) -> None:
         """More slots, holding trials (2, m)."""

@@ -86,7 +86,7 @@ def test_the_optimum_of_a_concave_tail_is_found_from_any_start(seed: int, planes
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0.0, 50.0])
-@pytest.mark.parametrize(("first_step", "steps", "near"), [(cutting_planes.NEAR, 8, 0.01), (1.0, 2, 1e-5)])
+@pytest.mark.parametrize(("first_step", "steps", "near"), [(cutting_planes.FIRST, 8, 0.01), (1.0, 2, 1e-5)])
 def test_a_linear_tail_ends_on_the_closed_form(
     dtype: torch.dtype, offset: float, first_step: float, steps: int, near: float
 ) -> None:

@@ -188,11 +188,11 @@ class Tail:
         torch.OutOfMemoryError, MemoryError
             Where these are too many maps at once, on a GPU or a CPU.
         """
-        if mixed_precision():
+        if torch.is_inference_mode_enabled() or mixed_precision():
             with undisturbed():
                 return self.value_and_grad(maps, targets)
         small = self._replay is not None and maps.numel() <= _SMALL
-        with torch.inference_mode(False), torch.set_grad_enabled(not small):
+        with torch.set_grad_enabled(not small):
             columns, picked = self._picked(targets)
             try:
                 if small:
