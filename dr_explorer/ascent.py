@@ -325,8 +325,13 @@ class Ascent:
             for name, value in (("objective", state["objective"]), ("score", self.rule.run_score(state))):
                 value = value[rows].cpu().numpy()
                 getattr(self.trials, name)[tuple(trials)] = np.where(np.isfinite(value), value, np.nan)
-        maps = self.rule.answer(state)[rows].cpu().numpy().reshape(-1, *self.tail.shape)
-        self.trials.end(*trials, np.where(diverged, DIVERGED, ended), maps)
+        answers = self.rule.answer(state)[rows]
+        fiv = answers.view(len(answers), self.tail.shape[0], -1).mean(2).cpu().numpy()
+
+        def maps(which: np.ndarray) -> np.ndarray:
+            return answers[torch.from_numpy(which)].cpu().numpy().reshape(-1, *self.tail.shape)
+
+        self.trials.end(*trials, np.where(diverged, DIVERGED, ended), fiv, maps)
 
 
 def checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:

@@ -5,6 +5,7 @@ Shapes: C classes, T restarts, K channels, W positions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -144,16 +145,29 @@ class Trials:
         self.objective[targets, restarts] = objective[-1]
         self.score[targets, restarts] = score
 
-    def end(self, targets: np.ndarray, restarts: np.ndarray, status: np.ndarray, maps: np.ndarray) -> None:
-        """Some trials have ended with ``status`` (n,) at ``maps`` (n, *shape)."""
+    def end(
+        self,
+        targets: np.ndarray,
+        restarts: np.ndarray,
+        status: np.ndarray,
+        fiv: np.ndarray,
+        maps: Callable[[np.ndarray], np.ndarray],
+    ) -> None:
+        """Some trials have ended with ``status`` (n,) at ``fiv`` (n, K).
+
+        ``maps(which)`` gives the feature maps (m, *shape) of those numbered ``which`` (m,) among them. It is asked only
+        for what is kept: to bring all of a large run to the host takes longer than its ascent on a GPU.
+        """
         self.status[targets, restarts] = status
-        maps = np.where((status == DIVERGED).reshape(-1, *[1] * len(self.shape)), np.nan, maps)
-        self.fiv[targets, restarts] = maps.reshape(len(maps), self.shape[0], -1).mean(2)
+        good = status != DIVERGED
+        self.fiv[targets, restarts] = np.where(good[:, None], fiv, np.nan)
         self.reserve()
         if self._keep_ends:
-            self.ends[targets, restarts] = maps
+            which = np.flatnonzero(good)
+            self.ends[targets[which], restarts[which]] = maps(which)
+            self.ends[targets[~good], restarts[~good]] = np.nan
         elif self.keep_maps != "none":
-            self._keep_best(targets, restarts, maps)
+            self._keep_best(targets, np.where(good, self.objective[targets, restarts], np.nan), maps)
 
     def reserve(self) -> None:
         """Take the memory for the maps that are kept: before the work, for a lack of it should not come after."""
@@ -162,11 +176,13 @@ class Trials:
         elif self.keep_maps == "best" and not self._keep_ends and self._best_map is None:
             self._best_map = np.full((self.n_targets, *self.shape), np.nan, np.float32)
 
-    def _keep_best(self, targets: np.ndarray, restarts: np.ndarray, maps: np.ndarray) -> None:
-        for target, restart, one in zip(targets, restarts, maps, strict=True):
-            objective = self.objective[target, restart]
-            if np.isfinite(objective) and not objective <= self._best_objective[target]:
-                self._best_objective[target], self._best_map[target] = objective, one
+    def _keep_best(self, targets: np.ndarray, objective: np.ndarray, maps: Callable[[np.ndarray], np.ndarray]) -> None:
+        better: dict[int, int] = {}
+        for i, (target, value) in enumerate(zip(targets.tolist(), objective, strict=True)):
+            if np.isfinite(value) and not value <= self._best_objective[target]:
+                self._best_objective[target], better[target] = value, i
+        if better:
+            self._best_map[list(better)] = maps(np.array(list(better.values())))
 
     def grow(self, n_targets: int, n_restarts: int) -> None:
         """Make room for more classes or restarts, which wait."""
