@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from typing import Any
 
@@ -12,10 +11,11 @@ import torch
 from torch import nn
 
 from . import lineage
+from .choice import NoSuchLayer as NoSuchLayer
+from .choice import choose
 from .cut import Cut
-from .layers import Call, Watched, suggest, table_rows, watch
+from .layers import table_rows, watch
 from .network import Network
-from .private import named_layers, unwrap
 from .replay import record
 from .shortcuts import check_rows, depends_on_input, quickest, same_rows
 from .surroundings import mixed_precision, undisturbed
@@ -31,8 +31,6 @@ _SMALL = 2**17
 _FEW = 16
 #: Numbers in the inputs that go through the whole network at once: its activations are a thousand times as many.
 _AT_ONCE = 2**19
-#: Layer names listed where none is near the one asked for.
-_LISTED = 8
 
 
 @undisturbed()
@@ -74,13 +72,6 @@ def list_layers(model: nn.Module, example_input: Any, *, output: Any = None) -> 
     """
     columns = ["name", "type", "shape", "cut", "suggested"]
     return pd.DataFrame(table_rows(watch(Network(model, example_input, output)).calls), columns=columns)
-
-
-class NoSuchLayer(KeyError):
-    """No layer of the network has this name."""
-
-    def __str__(self) -> str:  # KeyError shows its message in quotes
-        return str(self.args[0])
 
 
 class Tail:
@@ -135,7 +126,7 @@ class Tail:
     def __init__(self, model, layer=None, *, example_input, output=None, device=None):
         self._network = Network(model, example_input, output, device)
         seen = watch(self._network)
-        call = _choose(self._network, seen, layer)
+        call = choose(self._network, seen, layer)
         self.layer, self.shape, self.cut, self.squash = call.name, call.shape, call.cut, seen.squash
         self.device, self.dtype = self._network.device, self._network.dtype
         self.notes: list[str] = self._network.notes
@@ -332,48 +323,6 @@ class Tail:
             )
         self.notes.append(message)
         warnings.warn(message, UserWarning, stacklevel=4)
-
-
-def _choose(network: Network, seen: Watched, layer: Any) -> Call:
-    """The call of the layer somebody named, gave, or left to us."""
-    if layer is None:
-        call = suggest(seen.calls)
-        if call is None:
-            why = "; ".join(f"{call.name!r}: {call.reason}" for call in seen.calls[-3:])
-            none = "it has none: layers are modules; of an exported program give the program itself, not its module()"
-            raise ValueError(f"no layer of this network can be cut ({why or none})")
-        return call
-    if isinstance(layer, nn.Module):
-        known = [name for name, module in named_layers(network.original) if module is unwrap(layer)]
-        if not known:
-            raise ValueError(
-                f"the layer given, a {type(layer).__name__}, is not a part of the network; list_layers shows its parts"
-            )
-        layer = known[0]
-    layer = str(layer) if isinstance(layer, int) else layer  # an index into an nn.Sequential
-    if not isinstance(layer, str):
-        raise TypeError(f"layer: expected a dotted name or a module, got {type(layer).__name__}")
-    names = {call.name: call for call in seen.calls}
-    for prefix in ("", "module.", "_orig_mod."):
-        bare = layer.removeprefix(prefix).replace("._orig_mod", "")  # a name from the wrapped network
-        if bare in names:
-            call = names[bare]
-            if call.cut == "no":
-                raise ValueError(f"the network cannot be cut at {call.name!r}: {call.reason}")
-            return call
-        several = [call.name for call in seen.calls if call.layer == bare]
-        if several:
-            which = ", ".join(map(repr, several))
-            raise ValueError(
-                f"layer {bare!r} is called {len(several)} times in one forward pass; say which call: {which}"
-            )
-        if bare in network.layers:
-            raise ValueError(
-                f"layer {bare!r} is never called in a forward pass on example_input, so it has no feature map"
-            )
-    near = difflib.get_close_matches(layer, list(names), n=1, cutoff=0.4)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, list(names)[:_LISTED]))}, ..."
-    raise NoSuchLayer(f"no layer {layer!r}; {advice} list_layers(model, example_input) shows them all")
 
 
 def _rows_of(shapes: list[tuple[int, ...]]) -> str:
