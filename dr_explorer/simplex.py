@@ -19,6 +19,7 @@ Array = Any  # of numpy or of torch
 EXCHANGES = 2  # of one weight at a time, after the first exchange of all wrong ones; see `simplex_program`
 RIDGE = 1e-6  # of each diagonal entry: more than the rounding of float32 products
 FLAT = 1e-9  # of each linear entry, for programs without a quadratic part
+FEW = 64  # programs that are solved again together with those that are right: to pick these out takes longer
 OUT = 1e12  # a diagonal entry that keeps a weight out, in units of the program's own
 TINY = 1e-30  # keeps programs of zeros regular
 
@@ -70,8 +71,9 @@ def simplex_program(xp: ModuleType, quadratic: Array, linear: Array, active: Arr
             left = wrong.any(0).nonzero()[0]
             if not len(left):
                 break
-            rest, found, wrong, active = rest[left], found[:, left], wrong[:, left], active[:, left]
-            system, inside, outside = system[..., left], inside[:, left], outside[:, left]
+            if len(rest) > FEW:
+                rest, found, wrong, active = rest[left], found[:, left], wrong[:, left], active[:, left]
+                system, inside, outside = system[..., left], inside[:, left], outside[:, left]
         if exchanges == 0:
             active = active ^ wrong
         else:
@@ -112,8 +114,9 @@ def _systems(xp: ModuleType, quadratic: Array, linear: Array) -> tuple[Array, Ar
     system = _full(xp, linear, (m, m + 2, n), 1.0)
     system[:, :m] = quadratic.T if xp is np else quadratic.permute(2, 1, 0)
     system[:, m] = linear
-    own, size = _diagonal(system), abs(linear)
-    return system, own * (1 + RIDGE) + (FLAT * size + TINY), OUT * (own + (size + TINY))
+    own = _diagonal(system)
+    size = own + (abs(linear) + TINY)
+    return system, own * (1 + RIDGE) + FLAT * size, OUT * size
 
 
 def _diagonal(system: Array) -> Array:
