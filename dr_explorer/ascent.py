@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dr_explorer import rules, scale
 from dr_explorer.seating import Seating
-from dr_explorer.settings import Settings, expect, positive
+from dr_explorer.settings import Settings, checked_targets, expect, positive
 from dr_explorer.slots import Slots
 from dr_explorer.tail import OUT_OF_MEMORY, Tail
 from dr_explorer.trials import CONVERGED, DIVERGED, EXHAUSTED, RUNNING, STOPPED, WAITING, Trials
@@ -119,15 +119,14 @@ class Ascent:
         fiv = self.trials.fiv[target].copy()
         rows = self._slots.rows(target)
         if len(rows):
-            maps = self._maps(rows)
-            fiv[self._slots.trials[1, rows]] = maps.reshape(*maps.shape[:2], -1).mean(2)
+            fiv[self._slots.trials[1, rows]] = self._means(self._answers(rows))
         return fiv
 
     def map_of(self, target: int, restart: int) -> np.ndarray | None:
         """One trial's feature map (K, W) or (K,) as it stands now, or None where it was not kept or has not begun."""
         rows = self._slots.rows(target)
         rows = rows[self._slots.trials[1, rows] == restart]
-        return self._maps(rows)[0] if len(rows) else self.trials.map_of(target, restart)
+        return self._on_host(self._answers(rows))[0] if len(rows) else self.trials.map_of(target, restart)
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
@@ -270,9 +269,17 @@ class Ascent:
         waiting_or_running = int((self.trials.status <= RUNNING).sum())
         return min(self.batch_size, waiting_or_running) * self._size
 
-    def _maps(self, rows: np.ndarray) -> np.ndarray:
+    def _answers(self, rows: np.ndarray) -> Tensor:
+        """The maps (n, D) that are the answers so far in some slots, on the device."""
         answers = self.rule.answer(self._slots.state)
-        return answers[torch.from_numpy(rows).to(answers.device)].cpu().numpy().reshape(len(rows), *self.tail.shape)
+        return answers[torch.from_numpy(rows).to(answers.device)]
+
+    def _means(self, maps: Tensor) -> np.ndarray:
+        """FIVs (n, K) of maps (n, D), averaged where these are: to bring them to the host takes longer."""
+        return maps.view(len(maps), self.tail.shape[0], -1).mean(2).cpu().numpy()
+
+    def _on_host(self, maps: Tensor) -> np.ndarray:
+        return maps.cpu().numpy().reshape(-1, *self.tail.shape)
 
     def _burst(self, steps: int, until: float = math.inf) -> int:
         """Evaluate and update all slots up to ``steps`` times; 0 when memory ran out and the batch was halved.
@@ -325,29 +332,13 @@ class Ascent:
             for name, value in (("objective", state["objective"]), ("score", self.rule.run_score(state))):
                 value = value[rows].cpu().numpy()
                 getattr(self.trials, name)[tuple(trials)] = np.where(np.isfinite(value), value, np.nan)
-        answers = self.rule.answer(state)[rows]
-        fiv = answers.view(len(answers), self.tail.shape[0], -1).mean(2).cpu().numpy()
-
-        def maps(which: np.ndarray) -> np.ndarray:
-            return answers[torch.from_numpy(which)].cpu().numpy().reshape(-1, *self.tail.shape)
-
-        self.trials.end(*trials, np.where(diverged, DIVERGED, ended), fiv, maps)
-
-
-def checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:
-    """Output columns to climb, each once; None for all. ValueError where they are none, not there or given twice."""
-    if targets is None:
-        return list(range(n_targets))
-    chosen = [int(t) for t in targets]
-    if not chosen:
-        raise ValueError("targets is empty: give at least one output column, or None for all of them")
-    for target in chosen:
-        if not 0 <= target < n_targets:
-            raise ValueError(f"target {target} is out of range: the network has outputs 0 to {n_targets - 1}")
-    if len(set(chosen)) < len(chosen):
-        twice = next(t for t in chosen if chosen.count(t) > 1)
-        raise ValueError(f"target {twice} is given twice: give each output column once")
-    return chosen
+        maps = self.rule.answer(state)[rows]
+        self.trials.end(
+            *trials,
+            np.where(diverged, DIVERGED, ended),
+            self._means(maps),
+            lambda which: self._on_host(maps[torch.from_numpy(which)]),
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -70,3 +71,19 @@ def expect(good: bool, name: str, value: Any, expected: str) -> None:
 def positive(number: float) -> bool:
     """Whether something is a finite number above 0."""
     return isinstance(number, Real) and bool(np.isfinite(number)) and number > 0
+
+
+def checked_targets(targets: Sequence[int] | None, n_targets: int) -> list[int]:
+    """Output columns to climb, each once; None for all. ValueError where they are none, not there or given twice."""
+    if targets is None:
+        return list(range(n_targets))
+    chosen = [int(t) for t in targets]
+    if not chosen:
+        raise ValueError("targets is empty: give at least one output column, or None for all of them")
+    for target in chosen:
+        if not 0 <= target < n_targets:
+            raise ValueError(f"target {target} is out of range: the network has outputs 0 to {n_targets - 1}")
+    if len(set(chosen)) < len(chosen):
+        twice = next(t for t in chosen if chosen.count(t) > 1)
+        raise ValueError(f"target {twice} is given twice: give each output column once")
+    return chosen

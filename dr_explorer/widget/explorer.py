@@ -16,9 +16,10 @@ import torch
 import traitlets
 
 from dr_explorer import motifs as channel_motifs
-from dr_explorer.ascent import Ascent, checked_targets
+from dr_explorer.ascent import Ascent
 from dr_explorer.names import checked_names, target_columns
 from dr_explorer.resolution import Resolution
+from dr_explorer.settings import checked_targets
 from dr_explorer.tail import Tail, list_layers
 from dr_explorer.widget import frames, page
 from dr_explorer.widget.arguments import check_names, check_settings, sorted_arguments
