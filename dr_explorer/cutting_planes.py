@@ -50,14 +50,14 @@ CUTS = 5  # kept a trial; a program has rarely more than four in use
 GAP = 1e-4  # of l2 |h|^2: a move of one per cent of the map's size is not worth an evaluation
 FIRST = 0.3  # of the way to the model's best point: the first step,
 GROW, SHRINK = 1.25, 0.6  # which changes so after a kept and after a refused point,
-MOST = 0.8  # and covers no more than this
+MOST, EARLY = 0.8, 8  # and covers no more than this in so many evaluations
 SHORT = 0.1  # of the way: a step that refusals made shorter than this is no sign of convergence
 ENOUGH = 0.8  # of the promised gain: keep the point
 CLOSE = 4e-3  # of l2 |h|^2: where no more than this is to be gained, steps go all the way,
 EASY = 0.1  # and so much of the promised gain is enough,
 SETTLED = 6  # as it is after so many evaluations, by which a trial is in the basin that it will end in;
 EMPTY = 1e-6  # of the squared way: where |y|^2 is no more than this, it goes all the way to the empty map
-SHIFT = 0.25  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
+SHIFT = 0.35  # of l2 (length of the way)^2; the way winds, and the distance, at which it would be 1, is shorter
 WINDOW, LITTLE = 5, 3e-3  # evaluations in a row that are worth it if they raise the objective by this share of it
 UNUSED = 1e30  # the height of a cut that is not there
 SMALL = 2**18  # numbers in all maps; below, the price of an operation is that of calling it
@@ -177,7 +177,8 @@ class CuttingPlanes(Rule):
         least = self.l2 * state["size"]
         settled = state["steps"] >= SETTLED
         close = (gain <= CLOSE * least) | (settled & (_dot(xp, mix, at_y) <= EMPTY * length))
-        step = xp.where(close, 1.0, state["step"].clip(max=max(MOST, self.first_step)))
+        most = xp.where(close | (state["steps"] >= EARLY), 1.0, max(MOST, self.first_step))
+        step = xp.where(close, 1.0, xp.minimum(state["step"], most))
         promise = step * gain
 
         turns = state["steps"] % WINDOW == 0
