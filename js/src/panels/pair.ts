@@ -22,7 +22,8 @@ export function pair(view: View): HTMLElement {
   const tables = h("div.tables");
   const scatter = plane(view);
   const about = h("div.pair-about", ...channels.map((c) => c.node), facts);
-  const content = h("div.pair-content", about, tables, scatter.node);
+  const [logic, groups] = [h("p"), h("p.about")];
+  const content = h("div.pair-content", logic, about, tables, scatter.node, groups);
   const strong = strongestPairs(view);
   const empty = h("p.empty");
   parts.body.append(content, strong.node, empty);
@@ -63,6 +64,8 @@ export function pair(view: View): HTMLElement {
       show(channels[n].node, Boolean(meta.logos ?? meta.motifs));
       described(channels[n], meta, k);
     });
+    text(logic, known?.words && known.words !== known.logic ? known.logic : "");
+    text(groups, known?.groups.some((g) => g.length > 1) ? `groups ${known.groups.map((g) => g.join(" + ")).join(" and ")}` : "");
     refill(facts, ...(known ? factsOf(known) : [fact("truth table", store.link.value === "saved" ? "none was saved for this pair" : "comes when the pair has been read")]));
     attr(content, { "data-several": known !== null && known.tables.length > 1 });
     refill(tables, ...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
@@ -87,8 +90,6 @@ function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement
 /** What the numbers say, one line a table where there are several. */
 function factsOf(read: Pair): HTMLElement[] {
   const lines: HTMLElement[] = [];
-  if (read.words && read.logic && read.words !== read.logic) lines.push(fact("reading", read.logic));
-  if (read.groups.some((g) => g.length > 1)) lines.push(fact("groups", read.groups.map((g) => g.join(" + ")).join(" and ")));
   if (read.tables.length === 1) {
     const c = read.corners;
     const digits = digitsAt(max(...Array.from(c, abs)));
