@@ -22,8 +22,9 @@ export function pair(view: View): HTMLElement {
   const tables = h("div.tables");
   const scatter = plane(view);
   const about = h("div.pair-about", ...channels.map((c) => c.node), facts);
-  const [logic, groups] = [h("p"), h("p.about")];
-  const content = h("div.pair-content", logic, about, tables, scatter.node, groups);
+  const [logic, notes] = [h("span"), h("span.about")];
+  const line = h("p", logic, notes);
+  const content = h("div.pair-content", line, about, tables, scatter.node);
   const strong = strongestPairs(view);
   const empty = h("p.empty");
   parts.body.append(content, strong.node, empty);
@@ -65,7 +66,8 @@ export function pair(view: View): HTMLElement {
       described(channels[n], meta, k);
     });
     text(logic, known?.words && known.words !== known.logic ? known.logic : "");
-    text(groups, known?.groups.some((g) => g.length > 1) ? `groups ${known.groups.map((g) => g.join(" + ")).join(" and ")}` : "");
+    text(notes, known ? notesOf(known).join(" \u00b7 ") : "");
+    show(line, line.textContent !== "");
     refill(facts, ...(known ? factsOf(known) : [fact("truth table", store.link.value === "saved" ? "none was saved for this pair" : "comes when the pair has been read")]));
     attr(content, { "data-several": known !== null && known.tables.length > 1 });
     refill(tables, ...(known ? known.tables.map((_, b) => truthTable(known, b, view.theme.value)) : []));
@@ -87,16 +89,21 @@ function described(part: { k: HTMLElement; mark: HTMLElement; motif: HTMLElement
   text(part.match, match ? `match p ${match.p.toExponential(0).replace("e-", "e\u2212")}` : "");
 }
 
-/** What the numbers say, one line a table where there are several. */
+const confident = (read: Pair): boolean => read.confidence !== null && finite(read.confidence);
+
+/** What is to be said beside the logic, in short. */
+function notesOf(read: Pair): string[] {
+  const notes = read.groups.some((g) => g.length > 1) ? [`groups ${read.groups.map((g) => g.join(" + ")).join(" and ")}`] : [];
+  return read.tables.length > 1 && confident(read) ? [...notes, `confidence ${fixed(read.confidence!, 2)}`] : notes;
+}
+
+/** What the numbers say where there is one table; several say it themselves. */
 function factsOf(read: Pair): HTMLElement[] {
-  const lines: HTMLElement[] = [];
-  if (read.tables.length === 1) {
-    const c = read.corners;
-    const digits = digitsAt(max(...Array.from(c, abs)));
-    lines.push(fact("sum of parts", h("b", fixed(c[1] + c[2] - c[0], digits))), fact("together", h("b", fixed(c[3], digits))), nonlinearity(read, 0));
-  }
-  if (read.confidence !== null && finite(read.confidence)) lines.push(fact("confidence", fixed(read.confidence, 2)));
-  return lines;
+  if (read.tables.length !== 1) return [];
+  const c = read.corners;
+  const digits = digitsAt(max(...Array.from(c, abs)));
+  const lines = [fact("sum of parts", h("b", fixed(c[1] + c[2] - c[0], digits))), fact("together", h("b", fixed(c[3], digits))), nonlinearity(read, 0)];
+  return confident(read) ? [...lines, fact("confidence", fixed(read.confidence!, 2))] : lines;
 }
 
 /** A number with its name. */
