@@ -177,7 +177,7 @@ class CuttingPlanes(Rule):
         least = self.l2 * state["size"]
         settled = state["steps"] >= SETTLED
         close = (gain <= CLOSE * least) | (settled & (_dot(xp, mix, at_y) <= EMPTY * length))
-        most = xp.where(close | (state["steps"] >= EARLY), 1.0, max(MOST, self.first_step))
+        most = xp.where(state["steps"] >= EARLY, 1.0, max(MOST, self.first_step))
         step = xp.where(close, 1.0, xp.minimum(state["step"], most))
         promise = step * gain
 
